@@ -1,0 +1,206 @@
+import { resolve } from 'node:path';
+import Joi from 'joi';
+import ipaddr from 'ipaddr.js';
+import { isCountry } from './model/phone.ts';
+
+/** One environment variable: how it is read, what it defaults to, and what a person must know of it. */
+interface Setting {
+  /** The key in `Config`. */
+  key: keyof Config;
+  schema: Joi.Schema;
+  /** As shown in the table, when the default is not a plain value. */
+  defaultText?: string;
+  doc: string;
+}
+
+/** Everything the gateway can be told from outside, read once at start. */
+export interface Config {
+  host: string;
+  port: number;
+  databaseUrl: string;
+  migrateAtStart: boolean;
+  dataDir: string;
+  publicUrl: string | null;
+  secretKey: string | null;
+  bootstrapApiKey: string | null;
+  bootstrapApiSecret: string | null;
+  chromiumPath: string | null;
+  chromiumArgs: string[];
+  whatsappWebVersion: string | null;
+  whatsappWebCacheDir: string | null;
+  sandbox: boolean;
+  defaultCountry: string | null;
+  startConcurrency: number;
+  syncSendTimeoutMs: number;
+  webhookAllowCidrs: string[];
+  webhookTimeoutMs: number;
+  mediaMaxBytes: number;
+  mediaInlineMaxBytes: number;
+  mediaRetentionDays: number;
+  bodyMaxBytes: number;
+  rateLimitPerMinute: number;
+  corsOrigins: string[];
+  logLevel: string;
+  trustProxy: string[];
+}
+
+const mib = 1024 * 1024;
+const list = Joi.array().items(Joi.string());
+const cidrs = Joi.array().items(Joi.string().custom(checkCidr).messages({ 'any.custom': '{{#error.message}}' }));
+const onOff = Joi.boolean().truthy('1', 'yes', 'on').falsy('0', 'no', 'off');
+const optional = Joi.string().empty('');
+
+/** One row per environment variable; `npm run config` prints it and the README's table is generated from it. */
+export const settings = {
+  HOST: { key: 'host', schema: Joi.string().default('127.0.0.1'), doc: 'Address to listen on; `0.0.0.0` for every interface.' },
+  PORT: { key: 'port', schema: Joi.number().port().default(8080), doc: 'Port to listen on.' },
+  DATABASE_URL: {
+    key: 'databaseUrl',
+    schema: Joi.string()
+      .pattern(/^(sqlite:.+|mysql:\/\/.+|mariadb:\/\/.+)$/)
+      .message('must be `sqlite:PATH` or `mysql://user:password@host:port/database`')
+      .default('sqlite:data/wapbridge.db'),
+    doc: '`sqlite:PATH` (embedded) or `mysql://user:password@host:3306/database` (MySQL 8, MariaDB 10.6 or newer).',
+  },
+  MIGRATE_AT_START: { key: 'migrateAtStart', schema: onOff.default(true), doc: 'Bring the database schema up to date at start.' },
+  DATA_DIR: { key: 'dataDir', schema: Joi.string().default('data'), doc: 'Folder of browser profiles, media and keys. One gateway at a time.' },
+  PUBLIC_URL: {
+    key: 'publicUrl',
+    schema: optional.uri({ scheme: ['http', 'https'] }).default(null),
+    defaultText: '`http://HOST:PORT`',
+    doc: 'The address under which others reach the gateway; used in signed media URLs.',
+  },
+  SECRET_KEY: {
+    key: 'secretKey',
+    schema: optional.min(32).default(null),
+    defaultText: 'made at first start, kept in `DATA_DIR/secret.key`',
+    doc: 'Encrypts stored webhook secrets and signs media URLs; at least 32 characters.',
+  },
+  BOOTSTRAP_API_KEY: {
+    key: 'bootstrapApiKey',
+    schema: optional.pattern(/^[A-Za-z0-9_-]{4,32}$/).message('must be 4–32 letters, digits, `_` or `-`').default(null),
+    doc: 'With `BOOTSTRAP_API_SECRET`: a full token of the first account, created at start if it is not there.',
+  },
+  BOOTSTRAP_API_SECRET: {
+    key: 'bootstrapApiSecret',
+    schema: optional.pattern(/^[A-Za-z0-9_-]{16,64}$/).message('must be 16–64 letters, digits, `_` or `-`').default(null),
+    doc: 'The secret of that token.',
+  },
+  CHROMIUM_PATH: { key: 'chromiumPath', schema: optional.default(null), defaultText: 'found', doc: 'The browser to use: a headless shell, Chromium or Chrome.' },
+  CHROMIUM_ARGS: { key: 'chromiumArgs', schema: list.default([]), doc: 'Arguments appended to the browser’s command line, separated by spaces.' },
+  WHATSAPP_WEB_VERSION: {
+    key: 'whatsappWebVersion',
+    schema: optional.pattern(/^[\w.-]+$/).default(null),
+    defaultText: 'the live page',
+    doc: 'Pins the WhatsApp Web page to `WHATSAPP_WEB_CACHE_DIR/VERSION.html`; the start of an instance fails if the file is missing.',
+  },
+  WHATSAPP_WEB_CACHE_DIR: {
+    key: 'whatsappWebCacheDir',
+    schema: optional.default(null),
+    defaultText: '`DATA_DIR/web-cache`',
+    doc: 'Folder of pinned WhatsApp Web pages.',
+  },
+  SANDBOX: { key: 'sandbox', schema: onOff.default(false), doc: 'Use the stand-in WhatsApp page and its phone simulator at `/sandbox` instead of WhatsApp.' },
+  DEFAULT_COUNTRY: {
+    key: 'defaultCountry',
+    schema: optional.uppercase().custom(checkCountry).messages({ 'any.custom': '{{#error.message}}' }).default(null),
+    defaultText: 'the country of the instance’s own number',
+    doc: 'Country (ISO, e.g. `TZ`) by which local numbers are read when the request and the instance name none.',
+  },
+  START_CONCURRENCY: { key: 'startConcurrency', schema: Joi.number().integer().min(1).max(50).default(3), doc: 'Instances that may start at the same time.' },
+  SYNC_SEND_TIMEOUT_MS: {
+    key: 'syncSendTimeoutMs',
+    schema: Joi.number().integer().min(0).max(120_000).default(15_000),
+    doc: 'How long an API send waits for WhatsApp Web before it answers `queued`.',
+  },
+  WEBHOOK_ALLOW_CIDRS: {
+    key: 'webhookAllowCidrs',
+    schema: cidrs.default([]),
+    doc: 'Private networks that webhooks and media may be fetched from, e.g. `192.168.1.0/24,127.0.0.1/32`.',
+  },
+  WEBHOOK_TIMEOUT_MS: { key: 'webhookTimeoutMs', schema: Joi.number().integer().min(100).max(120_000).default(15_000), doc: 'How long a webhook receiver may take to answer.' },
+  MEDIA_MAX_BYTES: { key: 'mediaMaxBytes', schema: Joi.number().integer().min(1024).default(64 * mib), doc: 'Largest file that is sent or received.' },
+  MEDIA_INLINE_MAX_BYTES: {
+    key: 'mediaInlineMaxBytes',
+    schema: Joi.number().integer().min(0).default(5 * mib),
+    doc: 'Largest file that a webhook carries as base64; larger ones are a signed URL.',
+  },
+  MEDIA_RETENTION_DAYS: { key: 'mediaRetentionDays', schema: Joi.number().integer().min(1).default(30), doc: 'Days after which stored files are removed.' },
+  BODY_MAX_BYTES: { key: 'bodyMaxBytes', schema: Joi.number().integer().min(1024).default(36 * mib), doc: 'Largest request body (base64 makes a file a third larger).' },
+  RATE_LIMIT_PER_MINUTE: { key: 'rateLimitPerMinute', schema: Joi.number().integer().min(1).default(1200), doc: 'Calls per minute and token; the ERPNext SMS endpoint has ten times as many.' },
+  CORS_ORIGINS: { key: 'corsOrigins', schema: list.default([]), doc: 'Browser origins that may call the API, separated by commas; `*` for any.' },
+  LOG_LEVEL: { key: 'logLevel', schema: Joi.string().valid('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent').default('info'), doc: 'Least severity that is logged.' },
+  TRUST_PROXY: { key: 'trustProxy', schema: cidrs.default([]), doc: 'Addresses of reverse proxies whose `X-Forwarded-For` is believed, e.g. `127.0.0.1/32`.' },
+} satisfies Record<string, Setting>;
+
+/** What is wrong with the environment; the start stops with it. */
+export class ConfigError extends Error {
+  readonly problems: string[];
+
+  constructor(problems: string[]) {
+    super(`The configuration is not valid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/**
+ * Returns the configuration read from environment variables; `defaults` stand in for those that are not set.
+ * @throws ConfigError with every problem at once
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env, defaults: NodeJS.ProcessEnv = {}): Config {
+  const problems: string[] = [];
+  const config: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries<Setting>(settings)) {
+    const { value, error } = setting.schema.validate(rawValue(setting, env[name] ?? defaults[name]), { convert: true, errors: { label: false } });
+    if (error) problems.push(`${name}: ${error.message} (it is ${describe(name, env[name])})`);
+    config[setting.key] = value;
+  }
+  const result = config as unknown as Config;
+  if ((result.bootstrapApiKey === null) !== (result.bootstrapApiSecret === null))
+    problems.push('BOOTSTRAP_API_KEY and BOOTSTRAP_API_SECRET go together: one of them is missing');
+  if (problems.length > 0) throw new ConfigError(problems);
+
+  result.dataDir = resolve(result.dataDir);
+  result.whatsappWebCacheDir = resolve(result.whatsappWebCacheDir ?? `${result.dataDir}/web-cache`);
+  if (result.publicUrl) result.publicUrl = result.publicUrl.replace(/\/+$/, '');
+  return result;
+}
+
+/** Returns the settings as a Markdown table: what `npm run config` prints and the README holds. */
+export function settingsTable(): string {
+  const rows = Object.entries<Setting>(settings).map(([name, setting]) => `| \`${name}\` | ${defaultOf(setting)} | ${setting.doc} |`);
+  return ['| variable | default | meaning |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function defaultOf(setting: Setting): string {
+  if (setting.defaultText) return setting.defaultText;
+  const value: unknown = setting.schema.validate(undefined).value;
+  if (value === null || (Array.isArray(value) && value.length === 0)) return 'none';
+  return `\`${String(value)}\``;
+}
+
+/** Lists are written with commas, command-line arguments with spaces; an empty text means the default. */
+function rawValue(setting: Setting, text: string | undefined): unknown {
+  if (text === undefined || text.trim() === '') return undefined;
+  if (setting.schema.type !== 'array') return text.trim();
+  return text.split(setting.key === 'chromiumArgs' ? /\s+/ : /\s*,\s*/).filter(Boolean);
+}
+
+function describe(name: string, text: string | undefined): string {
+  if (/SECRET|DATABASE_URL/.test(name)) return 'set';
+  return text === undefined ? 'not set' : `\`${text}\``;
+}
+
+function checkCidr(text: string): string {
+  const [address = ''] = text.split('/');
+  if (!ipaddr.isValid(address)) throw new Error(`${text} is not an address`);
+  if (!text.includes('/')) return `${text}/${ipaddr.parse(address).kind() === 'ipv4' ? 32 : 128}`;
+  ipaddr.parseCIDR(text);
+  return text;
+}
+
+function checkCountry(text: string): string {
+  if (!isCountry(text)) throw new Error(`${text} is not an ISO country`);
+  return text;
+}

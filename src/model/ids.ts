@@ -1,0 +1,32 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { monotonicFactory } from 'ulid';
+
+/** Returns a maker of ULIDs: 26 characters that sort by time, strictly increasing within one process. */
+export function createIdSource(now: () => number): () => string {
+  const next = monotonicFactory();
+  return () => next(now());
+}
+
+/**
+ * Returns a WhatsApp message id as WhatsApp Web makes them: `3EB0` and the hex of the first 9 bytes of
+ * SHA-256(unix time, own id, 16 random bytes), 22 characters.
+ * Source: WAWebMsgKeyNewId of WhatsApp Web; any such string is taken by its MsgKey.
+ */
+export function newWaId(input: { nowMs: number; ownId: string }): string {
+  const hash = createHash('sha256');
+  const time = Buffer.alloc(8);
+  time.writeBigUInt64BE(BigInt(Math.floor(input.nowMs / 1000)));
+  hash.update(time).update(input.ownId).update(randomBytes(16));
+  return `3EB0${hash.digest('hex').slice(0, 18).toUpperCase()}`;
+}
+
+/** Returns the user-visible id of an instance, `INST-01-0000142`: the month it was made in (UTC) and its number. */
+export function instanceId(number: number, nowMs: number): string {
+  const month = String(new Date(nowMs).getUTCMonth() + 1).padStart(2, '0');
+  return `INST-${month}-${String(number).padStart(7, '0')}`;
+}
+
+/** Returns the user-visible id of an account, `CUST-0143`. */
+export function accountId(number: number): string {
+  return `CUST-${String(number).padStart(4, '0')}`;
+}

@@ -1,0 +1,32 @@
+import type { Logger } from 'pino';
+import { reasonOf } from './model/errors.ts';
+
+const shutdownMs = 28_000;
+
+/** Ends the program in good order at the first SIGINT or SIGTERM, at once at the second, and in any case within 28 s. */
+export function endOnSignals({ log, close }: { log: Logger; close(): Promise<void> }): void {
+  let ending = false;
+
+  async function end(signal: string): Promise<void> {
+    if (ending) {
+      log.warn({ signal }, 'ending at once');
+      process.exit(1);
+    }
+    ending = true;
+    log.info({ signal }, 'ending');
+    setTimeout(() => process.exit(1), shutdownMs).unref();
+    try {
+      await close();
+      process.exit(0);
+    } catch (error) {
+      log.error({ error: reasonOf(error) }, 'the end was not clean');
+      process.exit(1);
+    }
+  }
+
+  process.on('SIGINT', (signal) => void end(signal));
+  process.on('SIGTERM', (signal) => void end(signal));
+  // whatsapp-web.js throws strings from event handlers; one number's trouble must not end the others.
+  process.on('unhandledRejection', (error) => log.error({ error: reasonOf(error) }, 'a promise was rejected unheard'));
+  process.on('uncaughtException', (error) => log.error({ error: reasonOf(error), stack: error.stack }, 'an error was thrown unheard'));
+}
