@@ -1,0 +1,206 @@
+import type { Knex } from 'knex';
+import type { GatewayEvent } from '../model/events.ts';
+import type { DeliveryState } from '../model/webhook.ts';
+import type { Connection, Database } from './database.ts';
+import { eventOf, insertChunk, type EventRow } from './events.ts';
+
+/** One event on its way to one endpoint. */
+export interface Delivery {
+  /** ULID; deliveries of an endpoint are in order by it. */
+  id: string;
+  endpointId: string;
+  event: GatewayEvent;
+  state: 'pending' | 'retry';
+  /** Attempts made so far. */
+  attempt: number;
+}
+
+/** One HTTP try. */
+export interface Attempt {
+  id: string;
+  deliveryId: string;
+  endpointId: string;
+  attempt: number;
+  status: number | null;
+  error: string | null;
+  /** The start of the answer's body. */
+  response: string | null;
+  durationMs: number;
+  createdAt: number;
+}
+
+/** How a delivery stands after an attempt. */
+export interface DeliveryResult {
+  id: string;
+  state: DeliveryState;
+  attempt: number;
+  /** With `retry`: when it is due again. */
+  dueAt: number;
+}
+
+export interface DeliveryStore {
+  /** Writes a delivery for each pair, in the caller's transaction. */
+  insert(
+    connection: Connection,
+    deliveries: readonly { id: string; endpointId: string; event: GatewayEvent }[],
+  ): Promise<void>;
+  /** Returns deliveries that were never tried, oldest first, leaving out those of some chats. */
+  fresh(input: { endpointId: string; notOf: readonly string[]; limit: number }): Promise<Delivery[]>;
+  /** Returns deliveries whose retry is due, oldest first. */
+  dueRetries(input: { endpointId: string; now: number; limit: number }): Promise<Delivery[]>;
+  /** Returns chats that wait behind a delivery which failed fewer than `belowAttempt` times and is not due yet. */
+  heldKeys(input: { endpointId: string; now: number; belowAttempt: number; limit: number }): Promise<string[]>;
+  /** Returns when the endpoint’s next retry after `now` is due, null when none waits. */
+  nextDueAt(endpointId: string, now: number): Promise<number | null>;
+  /** Writes results and attempts together. */
+  finish(
+    trx: Knex.Transaction,
+    input: { results: readonly DeliveryResult[]; attempts: readonly Attempt[]; now: number },
+  ): Promise<void>;
+  /** Makes every waiting retry of the endpoint due now: the receiver is back. */
+  pullForward(trx: Knex.Transaction, endpointId: string, now: number): Promise<void>;
+  /** Returns the attempts of an endpoint, newest first. */
+  attempts(input: { endpointId: string; limit: number }): Promise<Attempt[]>;
+}
+
+/** Returns the tables of deliveries and their attempts. */
+export function createDeliveryStore({ knex }: Database): DeliveryStore {
+  const joined = (endpointId: string, state: 'pending' | 'retry', limit: number) =>
+    knex('webhook_deliveries as d')
+      .join('events as e', 'e.id', 'd.event_id')
+      .where({ 'd.endpoint_id': endpointId, 'd.state': state })
+      .orderBy('d.id')
+      .limit(limit)
+      .select('d.id as delivery_id', 'd.endpoint_id', 'd.state', 'd.attempt', 'e.*');
+  const waiting = (endpointId: string) => knex('webhook_deliveries').where({ endpoint_id: endpointId, state: 'retry' });
+  const read = async (query: Knex.QueryBuilder) => ((await query) as JoinedRow[]).map(fromRow);
+
+  return {
+    async insert(connection, deliveries) {
+      const rows = deliveries.map(({ id, endpointId, event }) => ({
+        id,
+        endpoint_id: endpointId,
+        event_id: event.id,
+        order_key: event.orderKey,
+        state: 'pending',
+        attempt: 0,
+        due_at: event.createdAt,
+        created_at: event.createdAt,
+      }));
+      for (let at = 0; at < rows.length; at += insertChunk)
+        await connection('webhook_deliveries').insert(rows.slice(at, at + insertChunk));
+    },
+
+    fresh({ endpointId, notOf, limit }) {
+      const query = joined(endpointId, 'pending', limit);
+      return read(notOf.length > 0 ? query.whereNotIn('d.order_key', notOf) : query);
+    },
+
+    dueRetries: ({ endpointId, now, limit }) => read(joined(endpointId, 'retry', limit).where('d.due_at', '<=', now)),
+
+    async heldKeys({ endpointId, now, belowAttempt, limit }) {
+      const rows = (await waiting(endpointId)
+        .where('due_at', '>', now)
+        .where('attempt', '<', belowAttempt)
+        .distinct('order_key')
+        .limit(limit)) as { order_key: string }[];
+      return rows.map((row) => row.order_key);
+    },
+
+    async nextDueAt(endpointId, now) {
+      const row = (await waiting(endpointId).where('due_at', '>', now).min('due_at as due').first()) as
+        | { due: number | null }
+        | undefined;
+      return row?.due == null ? null : Number(row.due);
+    },
+
+    async finish(trx, { results, attempts, now }) {
+      for (const group of groupEnded(results)) {
+        await trx('webhook_deliveries')
+          .whereIn('id', group.ids)
+          .update({ state: group.state, attempt: group.attempt, finished_at: now });
+      }
+      for (const { id, attempt, dueAt } of results.filter((result) => result.state === 'retry')) {
+        await trx('webhook_deliveries').where({ id }).update({ state: 'retry', attempt, due_at: dueAt });
+      }
+      for (let at = 0; at < attempts.length; at += insertChunk)
+        await trx('webhook_attempts').insert(attempts.slice(at, at + insertChunk).map(attemptRow));
+    },
+
+    async pullForward(trx, endpointId, now) {
+      await trx('webhook_deliveries')
+        .where({ endpoint_id: endpointId, state: 'retry' })
+        .where('due_at', '>', now)
+        .update({ due_at: now });
+    },
+
+    async attempts({ endpointId, limit }) {
+      const rows = (await knex('webhook_attempts')
+        .where({ endpoint_id: endpointId })
+        .orderBy('id', 'desc')
+        .limit(limit)) as AttemptRow[];
+      return rows.map((row) => ({
+        id: row.id,
+        deliveryId: row.delivery_id,
+        endpointId: row.endpoint_id,
+        attempt: row.attempt,
+        status: row.status,
+        error: row.error,
+        response: row.response,
+        durationMs: row.duration_ms,
+        createdAt: row.created_at,
+      }));
+    },
+  };
+}
+
+/** Deliveries that ended alike are updated by one statement. */
+function groupEnded(results: readonly DeliveryResult[]): { state: DeliveryState; attempt: number; ids: string[] }[] {
+  const groups = new Map<string, { state: DeliveryState; attempt: number; ids: string[] }>();
+  for (const { id, state, attempt } of results) {
+    if (state !== 'delivered' && state !== 'failed') continue;
+    const key = `${state} ${attempt}`;
+    const group = groups.get(key);
+    if (group) group.ids.push(id);
+    else groups.set(key, { state, attempt, ids: [id] });
+  }
+  return [...groups.values()];
+}
+
+type JoinedRow = EventRow & { delivery_id: string; endpoint_id: string; state: 'pending' | 'retry'; attempt: number };
+
+function fromRow(row: JoinedRow): Delivery {
+  return {
+    id: row.delivery_id,
+    endpointId: row.endpoint_id,
+    event: eventOf(row),
+    state: row.state,
+    attempt: row.attempt,
+  };
+}
+
+interface AttemptRow {
+  id: string;
+  delivery_id: string;
+  endpoint_id: string;
+  attempt: number;
+  status: number | null;
+  error: string | null;
+  response: string | null;
+  duration_ms: number;
+  created_at: number;
+}
+
+function attemptRow(attempt: Attempt): AttemptRow {
+  return {
+    id: attempt.id,
+    delivery_id: attempt.deliveryId,
+    endpoint_id: attempt.endpointId,
+    attempt: attempt.attempt,
+    status: attempt.status,
+    error: attempt.error?.slice(0, 255) ?? null,
+    response: attempt.response,
+    duration_ms: attempt.durationMs,
+    created_at: attempt.createdAt,
+  };
+}

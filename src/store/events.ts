@@ -1,0 +1,56 @@
+import type { EventPayloads, EventType, GatewayEvent } from '../model/events.ts';
+import type { Connection } from './database.ts';
+
+/** The columns of an event, as a join brings them. */
+export interface EventRow {
+  id: string;
+  account_id: string;
+  instance_id: string | null;
+  type: EventType;
+  payload: string;
+  order_key: string;
+  created_at: number;
+}
+
+/** Rows per statement: SQLite takes 500 rows in the form that knex writes. */
+export const insertChunk = 100;
+
+export interface EventStore {
+  /** Writes events in the transaction that makes them true. */
+  insert(connection: Connection, events: readonly GatewayEvent[]): Promise<void>;
+}
+
+/** Returns the events table. */
+export function createEventStore(): EventStore {
+  return {
+    async insert(connection, events) {
+      for (let at = 0; at < events.length; at += insertChunk)
+        await connection('events').insert(events.slice(at, at + insertChunk).map(toRow));
+    },
+  };
+}
+
+/** Returns the event of a row. */
+export function eventOf(row: EventRow): GatewayEvent {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    instanceId: row.instance_id,
+    type: row.type,
+    payload: JSON.parse(row.payload) as EventPayloads[EventType],
+    orderKey: row.order_key,
+    createdAt: Number(row.created_at),
+  };
+}
+
+function toRow(event: GatewayEvent): EventRow {
+  return {
+    id: event.id,
+    account_id: event.accountId,
+    instance_id: event.instanceId,
+    type: event.type,
+    payload: JSON.stringify(event.payload),
+    order_key: event.orderKey,
+    created_at: event.createdAt,
+  };
+}

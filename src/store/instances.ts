@@ -1,0 +1,139 @@
+import { instanceId } from '../model/ids.ts';
+import type { Instance, InstanceState } from '../model/instance.ts';
+import type { Jid } from '../model/jid.ts';
+import type { Connection, Database } from './database.ts';
+import { nextNumber } from './sequences.ts';
+
+/** What of an instance may change after it was made. */
+export type InstancePatch = Partial<Omit<Instance, 'id' | 'accountId' | 'createdAt'>>;
+
+export interface InstanceStore {
+  create(input: { accountId: string; title: string | null; defaultCountry: string | null; now: number }): Promise<Instance>;
+  byId(id: string): Promise<Instance | null>;
+  byIds(ids: string[]): Promise<Instance[]>;
+  list(accountId: string): Promise<Instance[]>;
+  /** Every instance that should run, oldest first. */
+  wanted(): Promise<Instance[]>;
+  update(id: string, patch: InstancePatch, connection?: Connection): Promise<void>;
+  /** Hides the instance for good; its messages keep their instance id. */
+  remove(id: string, now: number): Promise<void>;
+}
+
+/** Returns the instances table. */
+export function createInstanceStore(database: Database): InstanceStore {
+  const { knex } = database;
+  const live = () => knex('instances').where({ deleted_at: null });
+
+  return {
+    create: ({ accountId, title, defaultCountry, now }) =>
+      database.transaction(async (trx) => {
+        const id = instanceId(await nextNumber(trx, 'instance'), now);
+        const instance: Instance = {
+          id,
+          accountId,
+          title: title ?? id,
+          desiredState: 'run',
+          state: 'created',
+          reason: null,
+          phone: null,
+          lid: null,
+          pushName: null,
+          defaultCountry,
+          webVersion: null,
+          lastEventAt: null,
+          lastReadyAt: null,
+          createdAt: now,
+        };
+        await trx('instances').insert({ id, account_id: accountId, created_at: now, ...toColumns(instance) });
+        return instance;
+      }),
+
+    async byId(id) {
+      const row = (await live().where({ id }).first()) as InstanceRow | undefined;
+      return row ? fromRow(row) : null;
+    },
+
+    async byIds(ids) {
+      const rows = (await knex('instances').whereIn('id', ids)) as InstanceRow[];
+      return rows.map(fromRow);
+    },
+
+    async list(accountId) {
+      const rows = (await live().where({ account_id: accountId }).orderBy('created_at').orderBy('id')) as InstanceRow[];
+      return rows.map(fromRow);
+    },
+
+    async wanted() {
+      const rows = (await live().where({ desired_state: 'run' }).orderBy('created_at').orderBy('id')) as InstanceRow[];
+      return rows.map(fromRow);
+    },
+
+    async update(id, patch, connection = knex) {
+      const columns = toColumns(patch);
+      if (Object.keys(columns).length > 0) await connection('instances').where({ id }).update(columns);
+    },
+
+    async remove(id, now) {
+      await knex('instances').where({ id }).update({ deleted_at: now, desired_state: 'stopped' });
+    },
+  };
+}
+
+const columnOf = {
+  title: 'title',
+  desiredState: 'desired_state',
+  state: 'state',
+  reason: 'reason',
+  phone: 'phone',
+  lid: 'lid',
+  pushName: 'push_name',
+  defaultCountry: 'default_country',
+  webVersion: 'web_version',
+  lastEventAt: 'last_event_at',
+  lastReadyAt: 'last_ready_at',
+} as const satisfies Record<keyof InstancePatch, string>;
+
+function toColumns(patch: InstancePatch): Record<string, unknown> {
+  const columns: Record<string, unknown> = {};
+  for (const [key, column] of Object.entries(columnOf)) {
+    const value = patch[key as keyof InstancePatch];
+    if (value !== undefined) columns[column] = key === 'reason' && typeof value === 'string' ? value.slice(0, 500) : value;
+  }
+  return columns;
+}
+
+interface InstanceRow {
+  id: string;
+  account_id: string;
+  title: string;
+  desired_state: 'run' | 'stopped';
+  state: InstanceState;
+  reason: string | null;
+  phone: string | null;
+  lid: Jid | null;
+  push_name: string | null;
+  default_country: string | null;
+  web_version: string | null;
+  last_event_at: number | null;
+  last_ready_at: number | null;
+  created_at: number;
+}
+
+function fromRow(row: InstanceRow): Instance {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    title: row.title,
+    desiredState: row.desired_state,
+    state: row.state,
+    reason: row.reason,
+    phone: row.phone,
+    lid: row.lid,
+    pushName: row.push_name,
+    defaultCountry: row.default_country,
+    webVersion: row.web_version,
+    lastEventAt: row.last_event_at,
+    lastReadyAt: row.last_ready_at,
+    createdAt: row.created_at,
+  };
+}

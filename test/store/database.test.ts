@@ -1,0 +1,48 @@
+import { expect, it } from 'vitest';
+import { createDatabase } from '../../src/store/database.ts';
+import { forEachDatabase } from '../support/database.ts';
+
+forEachDatabase((open) => {
+  it('migrates up once and keeps what it has the second time', async () => {
+    const { database, drop } = await open();
+    await database.knex('accounts').insert({ id: 'CUST-0001', title: 'Ünïcode 🙂', created_at: 1_767_791_640_123 });
+    expect(await database.migrate()).toEqual([]);
+    expect(await database.knex('accounts').first()).toMatchObject({ title: 'Ünïcode 🙂', created_at: 1_767_791_640_123 });
+    await drop();
+  });
+
+  it('refuses a schema that is newer than the program', async () => {
+    const { database, drop } = await open();
+    await database.knex('knex_migrations').insert({ name: '29990101000000_future', batch: 2, migration_time: new Date() });
+    await expect(database.migrate()).rejects.toThrow('29990101000000_future');
+    await drop();
+  });
+
+  it('migrates down to nothing', async () => {
+    const { database, drop } = await open();
+    const { migrations } = await import('../../migrations/index.ts');
+    for (const { migration } of migrations.toReversed()) await migration.down(database.knex);
+    expect(await database.knex.schema.hasTable('messages')).toBe(false);
+    await drop();
+  });
+
+  it('rolls a failed transaction back', async () => {
+    const { database, drop } = await open();
+    const failing = database.transaction(async (trx) => {
+      await trx('accounts').insert({ id: 'CUST-0001', title: 'a', created_at: 1 });
+      throw new Error('no');
+    });
+    await expect(failing).rejects.toThrow('no');
+    expect(await database.knex('accounts')).toEqual([]);
+    await drop();
+  });
+
+  it('sees the same rows from a second process-like connection', async () => {
+    const { database, url, drop } = await open();
+    await database.knex('accounts').insert({ id: 'CUST-0001', title: 'a', created_at: 1 });
+    const second = createDatabase(url);
+    expect(await second.knex('accounts').count({ n: '*' }).first()).toEqual({ n: 1 });
+    await second.close();
+    await drop();
+  });
+});
