@@ -1,0 +1,27 @@
+import type { Clock } from '../../src/model/time.ts';
+
+/** A clock that a test can push forward; sleeping takes no time of its own. */
+export interface TestClock extends Clock {
+  advance(ms: number): void;
+}
+
+/** Returns a clock that runs with the machine's, plus what it was advanced by. */
+export function createTestClock(): TestClock {
+  let aheadMs = 0;
+  return {
+    now: () => Date.now() + aheadMs,
+    advance(ms) {
+      aheadMs += ms;
+    },
+    sleep: () => new Promise((resolve) => setTimeout(resolve, 1)),
+  };
+}
+
+/** Resolves when `check` holds; rejects after `timeoutMs` with what it is waiting for. */
+export async function until(what: string, check: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+  const deadlineAt = Date.now() + timeoutMs;
+  while (!(await check())) {
+    if (Date.now() > deadlineAt) throw new Error(`waited in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
