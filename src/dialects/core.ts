@@ -1,0 +1,21 @@
+import type { Contacts } from '../core/contacts.ts';
+import type { Instances } from '../core/instances.ts';
+import type { Messages } from '../core/messages.ts';
+import type { Tokens } from '../core/tokens.ts';
+import type { Webhooks } from '../core/webhooks.ts';
+import type { Endpoint } from '../model/webhook.ts';
+
+/** A webhook receiver as its owner sees it. */
+export type EndpointView = Pick<Endpoint, 'url' | 'events' | 'instanceId' | 'hasSecret' | 'enabled' | 'disabledReason'>;
+
+/** What the dialects ask of the core: use cases, each scoped by the caller's account. */
+export interface Core {
+  tokens: Pick<Tokens, 'authenticate'>;
+  instances: Omit<Instances, 'startWanted'>;
+  messages: Messages;
+  contacts: Contacts;
+  webhooks: {
+    set(...input: Parameters<Webhooks['set']>): Promise<EndpointView | null>;
+    get(...input: Parameters<Webhooks['get']>): Promise<EndpointView | null>;
+  };
+}

@@ -1,0 +1,19 @@
+import { createHash } from 'node:crypto';
+
+/** Returns a fingerprint of a call that does not depend on the order of its fields, for idempotency keys. */
+export function requestHash(method: string, input: unknown): string {
+  return createHash('sha256')
+    .update(`${method}\n${canonical(input)}`)
+    .digest('hex');
+}
+
+function canonical(value: unknown): string {
+  if (value instanceof Uint8Array) return `"sha256:${createHash('sha256').update(value).digest('hex')}"`;
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
+  return `{${entries
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, entry]) => `${JSON.stringify(name)}:${canonical(entry)}`)
+    .join(',')}}`;
+}

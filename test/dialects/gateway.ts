@@ -1,0 +1,112 @@
+import { pino } from 'pino';
+import { createDialects } from '../../src/dialects/index.ts';
+import { createHttpApp } from '../../src/http/app.ts';
+import { type HttpServer, type ServerTimeouts, createHttpServer } from '../../src/http/server.ts';
+import type { Instance } from '../../src/model/instance.ts';
+import { type FakeCore, createFakeCore, credentials } from './fake-core.ts';
+
+/** The HTTP side on a loopback port over the fake core. */
+export interface TestGateway {
+  url: string;
+  port: number;
+  core: FakeCore;
+  http: HttpServer;
+  /** Every log line, parsed. */
+  logLines(): Record<string, unknown>[];
+  close(): Promise<void>;
+}
+
+/** What a test may want different. */
+export interface TestGatewayOptions {
+  instances?: Instance[];
+  rateLimitPerMinute?: number;
+  bodyMaxBytes?: number;
+  corsOrigins?: string[];
+  trustProxy?: string[];
+  timeouts?: Partial<ServerTimeouts>;
+  readyCheck?: () => Promise<unknown>;
+}
+
+/** Starts the HTTP side; every test has its own. */
+export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const lines: string[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
+  const core = createFakeCore(options.instances);
+  const dialects = createDialects({
+    core,
+    log,
+    version: '0.1.0',
+    rateLimitPerMinute: options.rateLimitPerMinute ?? 100_000,
+    syncSendTimeoutMs: 15_000,
+    defaultCountry: null,
+  });
+  const app = createHttpApp({
+    dialects,
+    media: core.media,
+    health: { database: options.readyCheck ?? (() => Promise.resolve()) },
+    log,
+    version: '0.1.0',
+    publicUrl: () => 'http://gateway.test',
+    bodyMaxBytes: options.bodyMaxBytes ?? 36 * 1024 * 1024,
+    corsOrigins: options.corsOrigins ?? [],
+    trustProxy: options.trustProxy ?? [],
+  });
+  const http = createHttpServer(app.callback(), options.timeouts);
+  const port = await http.listen({ host: '127.0.0.1', port: 0 });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    core,
+    http,
+    logLines: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>),
+    close: () => http.close(200),
+  };
+}
+
+/** Returns the `Authorization` header value of one of the fake core's tokens. */
+export function tokenOf(name: keyof typeof credentials): string {
+  const { key, secret } = credentials[name];
+  return `token ${key}:${secret}`;
+}
+
+/** An answer with its body read. */
+export interface Reply {
+  status: number;
+  headers: Headers;
+  text: string;
+  // Envelopes are looked into freely; an unexpected shape fails the assertion that reads it.
+  // eslint-disable-next-line typescript/no-explicit-any
+  body: any;
+}
+
+/** Returns the answer to one request, never following a redirect. */
+export async function request(url: string, init: RequestInit = {}): Promise<Reply> {
+  const response = await fetch(url, { redirect: 'manual', ...init });
+  const text = await response.text();
+  let body: unknown = null;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // Images, texts and empty answers have no JSON.
+  }
+  return { status: response.status, headers: response.headers, text, body };
+}
+
+/** Returns the answer to an RPC with a JSON body. */
+export async function rpc(
+  gateway: TestGateway,
+  method: string,
+  body: object,
+  init: { token?: keyof typeof credentials | null; headers?: Record<string, string> } = {},
+): Promise<Reply> {
+  const token = init.token === undefined ? 'full' : init.token;
+  return await request(`${gateway.url}/api/method/${method}`, {
+    method: 'POST',
+    headers: {
+      'Content-Type': 'application/json',
+      ...(token !== null && { Authorization: tokenOf(token) }),
+      ...init.headers,
+    },
+    body: JSON.stringify(body),
+  });
+}
