@@ -1,0 +1,84 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createExchange } from './exchange.ts';
+import { hostPage } from './host.ts';
+import { buildPage } from './html.ts';
+import { openJournal } from './journal.ts';
+import type { Journal } from './journal.ts';
+import { createMediaStore } from './media.ts';
+import { createCuts } from './cuts.ts';
+import { createSandboxNetwork } from './network.ts';
+import type { SandboxNetwork } from './network.ts';
+import { createOperations } from './operations.ts';
+import type { Drift } from './page/page.ts';
+import { createPairing } from './pairing.ts';
+import type { AckLevel } from './records.ts';
+import { listenForPages } from './server.ts';
+import { createNetworkState } from './state.ts';
+import { toStanza } from './wire.ts';
+
+/** A stand-in for WhatsApp: a page for real Chromium and the network behind it. */
+export interface Sandbox {
+  /** How an instance's browser must be started to get the stand-in page: `webVersion`, `webVersionCache.path`, extra arguments. */
+  readonly web: { version: string; cacheDir: string; chromiumArgs: string[] };
+  readonly network: SandboxNetwork;
+  /** Stops listening. Pages lose their connection; what the network knows stays in the folder. */
+  close(): Promise<void>;
+}
+
+/** Settings of a sandbox. */
+export interface SandboxOptions {
+  /** The folder it lives in: journal, media, page. */
+  dir: string;
+  /** How far messages are acknowledged: 0 not even by the server, 1 by it alone, 2 delivered, 3 read by simulated people (default). */
+  acks?: AckLevel;
+  now?: () => number;
+  /** How long a QR code is shown; default 20 s. After five of them the page goes idle. */
+  qrRotationMs?: number;
+  /** Pause between the end of offline delivery and `hasSynced`; default 400 ms. The stock library misses it when it comes at once. */
+  syncDelayMs?: number;
+  /** Changes of WhatsApp Web that the page shall show, to see how the gateway takes them. */
+  drift?: Drift[];
+}
+
+/** The file name of the page in the library's web cache. */
+const WEB_VERSION = '2.3000.0-sandbox';
+
+/** Opens (or continues) the sandbox in a folder. One process at a time. @throws Error when the journal is damaged */
+export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const { dir, acks = 3, now = Date.now, qrRotationMs = 20_000, syncDelayMs = 400, drift = [] } = options;
+  const state = createNetworkState();
+  const journal: Journal = openJournal(join(dir, 'network.jsonl'), (record, line) => state.apply(record, line));
+  const media = createMediaStore(join(dir, 'media'));
+  const cuts = createCuts(now);
+  const toWire: Parameters<typeof createExchange>[0]['toWire'] = (device, pending) => toStanza(state, device, pending);
+  const exchange = createExchange({ journal, state, acks, now, toWire });
+  const pairing = createPairing({ exchange, now });
+  const network = createSandboxNetwork({ exchange, pairing, media, cuts, now });
+  const operations = createOperations({ exchange, pairing, media, now, isCut: cuts.isCut });
+  const server = await listenForPages({
+    operations,
+    onClose(session) {
+      pairing.forget(session);
+      exchange.detach(session);
+    },
+  });
+  exchange.resume();
+
+  const html = buildPage({ networkUrl: server.url, qrRotationMs, syncDelayMs, drift });
+  const cacheDir = join(dir, 'web');
+  mkdirSync(cacheDir, { recursive: true });
+  writeFileSync(join(cacheDir, `${WEB_VERSION}.html`), html);
+  const host = await hostPage(html);
+
+  return {
+    web: { version: WEB_VERSION, cacheDir, chromiumArgs: host.chromiumArgs },
+    network,
+    async close() {
+      exchange.stop();
+      await server.close();
+      await host.close();
+      journal.close();
+    },
+  };
+}

@@ -1,0 +1,385 @@
+/** A message as `/sandbox/api/messages` gives it. */
+interface SeenMessage {
+  id: string;
+  from: string;
+  author: string | null;
+  group: string | null;
+  from_phone: string;
+  to_phone: string | null;
+  type: string;
+  text: string | null;
+  caption: string | null;
+  media: { mime_type: string; filename: string | null; size_bytes: number; url: string } | null;
+  at: number;
+  changed_at: number;
+  repeats: number;
+  acks: number;
+  content: Record<string, unknown>;
+}
+
+interface SeenState {
+  instances: { instance_id: string; status: string; phone: string | null; online: boolean; qr: string | null }[];
+  people: { phone: string; lid: string; name?: string }[];
+  groups: { id: string; subject: string; members: string[] }[];
+  acks: number;
+}
+
+/**
+ * The simulator's code in the browser: self-contained, because its source text is put into the page.
+ * What people and gateways wrote is only ever set as text, never as HTML.
+ */
+export function runSimulator(): void {
+  const POLL_MS = 1000;
+  const TICKS = ['…', '✓', '✓✓', '✓✓'];
+  const COLOURS = ['#00a884', '#0b7bc1', '#c2185b', '#7b5ea7', '#d17a00', '#4e7d3a'];
+  let state: SeenState = { instances: [], people: [], groups: [], acks: 3 };
+  let messages = new Map<string, SeenMessage>();
+  let chosen = location.hash.slice(1);
+  let chat = '';
+  let lastChange = 0;
+  let drawn: Record<string, string> = {};
+  const added = new Set<string>();
+
+  const at = (id: string): HTMLElement => document.getElementById(id) as HTMLElement;
+  const field = (id: string): HTMLInputElement => at(id) as HTMLInputElement;
+
+  /** Makes an element: properties, then children. Text becomes text nodes. */
+  function make(
+    tag: string,
+    properties: Record<string, unknown> = {},
+    ...children: (Node | string | null)[]
+  ): HTMLElement {
+    const element = Object.assign(document.createElement(tag), properties);
+    element.append(...children.filter((child) => child !== null));
+    return element;
+  }
+
+  async function call<T>(path: string, fields?: object): Promise<T> {
+    const init = fields && {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(fields),
+    };
+    const response = await fetch(`/sandbox/api/${path}`, init);
+    const answer = (await response.json()) as T & { error?: string };
+    if (!response.ok) throw new Error(answer.error ?? `The gateway answered ${response.status}`);
+    return answer;
+  }
+
+  let noteTimer = 0;
+  function complain(error: unknown): void {
+    at('note').textContent = error instanceof Error ? error.message : String(error);
+    at('note').hidden = false;
+    clearTimeout(noteTimer);
+    noteTimer = window.setTimeout(() => (at('note').hidden = true), 6000);
+  }
+
+  /** Runs an action of a button and shows what goes wrong. */
+  const act =
+    (work: () => Promise<unknown>) =>
+    (event?: Event): void => {
+      event?.preventDefault();
+      event?.stopPropagation();
+      work().then(refresh, complain);
+    };
+
+  const current = (): SeenState['instances'][number] | undefined =>
+    state.instances.find((one) => one.instance_id === chosen);
+  const nameOf = (phone: string): string => state.people.find((person) => person.phone === phone)?.name ?? `+${phone}`;
+  const titleOf = (key: string): string => state.groups.find((group) => group.id === key)?.subject ?? nameOf(key);
+  const keyOf = (message: SeenMessage): string =>
+    message.group ?? (message.from_phone === current()?.phone ? (message.to_phone ?? '') : message.from_phone);
+  const time = (ms: number): string => new Date(ms).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  const size = (bytes: number): string =>
+    bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+
+  function face(key: string): HTMLElement {
+    const colour = COLOURS[[...key].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % COLOURS.length] ?? '';
+    return make(
+      'span',
+      { className: 'face', style: `background:${colour}` },
+      titleOf(key).replace('+', '').slice(0, 2).toUpperCase(),
+    );
+  }
+
+  /** Draws a part again only when what it shows has changed, so that typing and scrolling are left alone. */
+  function draw(id: string, shown: unknown, children: () => (Node | string | null)[]): boolean {
+    const text = JSON.stringify(shown);
+    if (drawn[id] === text) return false;
+    drawn[id] = text;
+    at(id).replaceChildren(...children().filter((child) => child !== null));
+    return true;
+  }
+
+  function instanceCard(one: SeenState['instances'][number]): HTMLElement {
+    const { instance_id: id, phone, qr } = one;
+    const card = make(
+      'div',
+      { className: `card ${id === chosen ? 'chosen' : ''}`, onclick: () => choose(id) },
+      make(
+        'div',
+        { className: 'top' },
+        make('b', {}, id),
+        make('span', { className: `chip ${one.online ? 'on' : ''}` }, one.status),
+      ),
+    );
+    if (phone) {
+      const unlink = act(() => call('unlink', { instance_id: id }));
+      const drop = act(() => call('drop', { instance_id: id, seconds: 10 }));
+      card.append(
+        make('div', { className: 'quiet' }, `${nameOf(phone)} · +${phone}`),
+        make(
+          'div',
+          { className: 'row' },
+          make('button', { onclick: drop, title: 'Cut the connection for ten seconds' }, 'Drop 10 s'),
+          make('button', { onclick: unlink, title: 'Remove the linked device on the phone' }, 'Unlink'),
+        ),
+      );
+      return card;
+    }
+    const number = make('input', {
+      placeholder: 'Phone, e.g. 491701234567',
+      required: true,
+      inputMode: 'tel',
+      ariaLabel: 'Phone',
+    });
+    const name = make('input', { placeholder: 'Name (optional)', ariaLabel: 'Name' });
+    const scan = act(() =>
+      call('link', {
+        instance_id: id,
+        phone_number: (number as HTMLInputElement).value,
+        name: (name as HTMLInputElement).value,
+      }),
+    );
+    if (qr)
+      card.append(
+        make('img', {
+          src: `/sandbox/api/qr?instance_id=${encodeURIComponent(id)}&ref=${encodeURIComponent(qr.slice(0, 24))}`,
+          alt: 'QR code',
+        }),
+      );
+    card.append(
+      make(
+        'form',
+        { onsubmit: scan },
+        number,
+        name,
+        make('button', { className: 'main' }, qr ? 'Scan' : 'Scan when it shows a code'),
+      ),
+    );
+    return card;
+  }
+
+  function media({ media: file }: SeenMessage): HTMLElement | null {
+    if (!file) return null;
+    const { url, mime_type: mimeType } = file;
+    if (/^image\/(png|jpeg|gif|webp)/.test(mimeType))
+      return make('img', { src: url, alt: file.filename ?? 'picture', loading: 'lazy' });
+    if (mimeType.startsWith('video/')) return make('video', { src: url, controls: true, preload: 'metadata' });
+    if (mimeType.startsWith('audio/')) return make('audio', { src: url, controls: true, preload: 'metadata' });
+    const label = make(
+      'span',
+      {},
+      file.filename ?? 'file',
+      make('br'),
+      make('span', { className: 'quiet' }, `${mimeType} · ${size(file.size_bytes)}`),
+    );
+    return make('a', { className: 'file', href: url, download: file.filename ?? '' }, label);
+  }
+
+  /** What a message says, for types that are more than text. */
+  function words({ type, text, caption, content }: SeenMessage): string {
+    const special: Record<string, () => string> = {
+      location: () => `Location ${String(content['loc'] ?? '')} ${String(content['lat'])}, ${String(content['lng'])}`,
+      vcard: () => `Contact: ${String(content['vcardFormattedName'] ?? 'contact')}`,
+      poll_creation: () => `Poll: ${String(content['pollName'] ?? 'poll')}`,
+    };
+    return special[type]?.() ?? text ?? caption ?? '';
+  }
+
+  function bubble(message: SeenMessage): HTMLElement {
+    const isOwn = message.from_phone === current()?.phone;
+    const quoted = message.content['quotedMsg'] as { body?: string; caption?: string } | undefined;
+    const ticks = isOwn
+      ? make('span', { className: `ticks ${message.acks === 3 ? 'read' : ''}` }, TICKS[message.acks] ?? '')
+      : null;
+    const lid = message.from.endsWith('@lid') ? make('span', {}, 'LID') : null;
+    const repeats =
+      message.repeats > 0 ? make('span', { title: 'The same id came again' }, `×${message.repeats + 1}`) : null;
+    return make(
+      'div',
+      { className: `bubble ${isOwn ? 'own' : ''}`, title: message.id },
+      message.group && !isOwn ? make('div', { className: 'author' }, nameOf(message.from_phone)) : null,
+      quoted ? make('div', { className: 'quote' }, quoted.body ?? quoted.caption ?? '…') : null,
+      media(message),
+      make('div', { className: 'text' }, words(message) || (message.media ? '' : `[${message.type}]`)),
+      make('div', { className: 'meta' }, repeats, lid, make('span', {}, time(message.at)), ticks),
+    );
+  }
+
+  function show(): void {
+    draw('instances', [state.instances, state.people, chosen], () =>
+      state.instances.length > 0
+        ? state.instances.map(instanceCard)
+        : [make('p', { className: 'empty' }, 'No instance yet. Create one with the API.')],
+    );
+    const mine = [...messages.values()].toSorted((one, other) => one.at - other.at);
+    const last = new Map<string, SeenMessage>();
+    for (const message of mine) last.set(keyOf(message), message);
+    const keys = [...new Set([...last.keys(), ...added])].toSorted(
+      (one, other) => (last.get(other)?.at ?? Infinity) - (last.get(one)?.at ?? Infinity),
+    );
+    draw('chats', [keys.map((key) => [key, last.get(key)?.id, titleOf(key)]), chat], () =>
+      keys.length > 0
+        ? keys.map((key) => {
+            const message = last.get(key);
+            const preview = message ? words(message) || `[${message.type}]` : 'New person';
+            const who = make(
+              'span',
+              { className: 'who' },
+              make('b', {}, titleOf(key)),
+              make('span', { className: 'quiet' }, preview),
+            );
+            const row = { className: `chat ${key === chat ? 'chosen' : ''}`, onclick: () => open(key) };
+            return make(
+              'button',
+              row,
+              face(key),
+              who,
+              message ? make('span', { className: 'quiet' }, time(message.at)) : null,
+            );
+          })
+        : [
+            make(
+              'p',
+              { className: 'empty' },
+              current()?.phone ? 'No messages yet.' : 'Link an instance to see its chats.',
+            ),
+          ],
+    );
+    const shown = mine.filter((message) => keyOf(message) === chat);
+    const stream = at('stream');
+    const wasAtEnd = stream.scrollHeight - stream.scrollTop - stream.clientHeight < 80;
+    const isNew = draw('stream', [chat, shown.map(({ id, acks, repeats }) => [id, acks, repeats]), state.people], () =>
+      shown.map(bubble),
+    );
+    if (isNew && wasAtEnd) stream.scrollTop = stream.scrollHeight;
+    draw('head', [chat, titleOf(chat)], () =>
+      chat
+        ? [
+            face(chat),
+            make(
+              'div',
+              {},
+              make('b', {}, titleOf(chat)),
+              make('div', { className: 'quiet' }, chat.includes('@') ? chat : `+${chat}`),
+            ),
+          ]
+        : ['Choose a chat, or add a person.'],
+    );
+    const group = state.groups.find(({ id }) => id === chat);
+    field('as').hidden = !group;
+    if (document.activeElement !== at('acks')) field('acks').value = String(state.acks);
+    draw('as', group?.members, () =>
+      (group?.members ?? [])
+        .filter((phone) => phone !== current()?.phone)
+        .map((phone) => make('option', { value: phone }, nameOf(phone))),
+    );
+    field('text').placeholder = chat ? `Write as ${group ? 'this member' : titleOf(chat)} …` : '';
+    for (const id of ['text', 'file', 'lid', 'send']) field(id).disabled = !chat || !current()?.phone;
+  }
+
+  function choose(id: string): void {
+    if (id === chosen) return;
+    chosen = id;
+    location.hash = id;
+    chat = '';
+    messages = new Map();
+    lastChange = 0;
+    added.clear();
+    void refresh();
+  }
+
+  function open(key: string): void {
+    chat = key;
+    show();
+    at('stream').scrollTop = at('stream').scrollHeight;
+    field('text').focus();
+  }
+
+  async function refresh(): Promise<void> {
+    state = await call<SeenState>('state');
+    if (!current()) chosen = state.instances[0]?.instance_id ?? '';
+    const asked = chosen;
+    if (current()?.phone) {
+      const query = `instance_id=${encodeURIComponent(asked)}&since=${lastChange}`;
+      const { messages: changed } = await call<{ messages: SeenMessage[] }>(`messages?${query}`);
+      if (asked !== chosen) return;
+      for (const message of changed) {
+        messages.set(`${message.from_phone}/${message.id}`, message);
+        lastChange = Math.max(lastChange, message.changed_at);
+      }
+    }
+    show();
+  }
+
+  async function readFile(file: File): Promise<{ data: string; mime_type: string; filename: string; voice: boolean }> {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    let binary = '';
+    for (let start = 0; start < bytes.length; start += 0x8000)
+      binary += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
+    const mimeType = file.type || 'application/octet-stream';
+    return { data: btoa(binary), mime_type: mimeType, filename: file.name, voice: mimeType.startsWith('audio/ogg') };
+  }
+
+  async function write(): Promise<void> {
+    const text = field('text').value;
+    const file = field('file').files?.[0];
+    if (text.trim() === '' && !file) return;
+    const isGroup = chat.endsWith('@g.us');
+    await call('receive', {
+      instance_id: chosen,
+      from: isGroup ? field('as').value : chat,
+      text,
+      lid: field('lid').checked,
+      ...(isGroup ? { group: chat } : {}),
+      ...(file ? { media: { ...(await readFile(file)), caption: text } } : {}),
+    });
+    field('text').value = '';
+    field('file').value = '';
+    at('file-name').textContent = 'Attach';
+  }
+
+  async function addPerson(): Promise<void> {
+    const phone = field('person-phone').value.replace(/\D/g, '');
+    const name = field('person-name').value;
+    if (!current()?.phone) throw new Error('Link an instance first');
+    if (phone.length < 5) throw new Error('That is not a phone number');
+    added.add(phone);
+    if (name) await call('receive', { instance_id: chosen, from: phone, name, text: 'Hello' });
+    open(phone);
+    field('person-phone').value = '';
+    field('person-name').value = '';
+  }
+
+  at('person').addEventListener('submit', act(addPerson));
+  at('write').addEventListener('submit', act(write));
+  at('text').addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && !event.shiftKey) act(write)(event);
+  });
+  at('file').addEventListener(
+    'change',
+    () => (at('file-name').textContent = field('file').files?.[0]?.name ?? 'Attach'),
+  );
+  at('acks').addEventListener(
+    'change',
+    act(() => call('acks', { acks: Number(field('acks').value) })),
+  );
+  const poll = (): void => {
+    const again = (): void => void setTimeout(poll, POLL_MS);
+    if (document.hidden) again();
+    else refresh().catch(complain).finally(again);
+  };
+  drawn = {};
+  poll();
+}
