@@ -1,2 +1,2 @@
-// `npm ci` must not download a browser: `src/browser/` finds or installs one when a command needs it.
+// `npm ci` must not download a browser: `src/whatsapp/chromium/` finds or installs one when a command needs it.
 module.exports = { skipDownload: true };

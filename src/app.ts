@@ -73,11 +73,17 @@ interface AppOptions {
 const httpGraceMs = 3_000;
 
 /** The composition root: every part is made here, top to bottom, and ended in reverse by `close`. @throws Error in words for the operator when it cannot start */
-export async function createApp({ config, log, clock = systemClock(), random = Math.random }: AppOptions): Promise<App> {
+export async function createApp({
+  config,
+  log,
+  clock = systemClock(),
+  random = Math.random,
+}: AppOptions): Promise<App> {
   const closers: (() => Promise<unknown>)[] = [];
   /** Parts are closed in reverse order; one that fails does not keep the others open. */
   const close = once(async () => {
-    for (const closer of closers.toReversed()) await closer().catch((error: unknown) => log.error({ error: reasonOf(error) }, 'a part did not close'));
+    for (const closer of closers.toReversed())
+      await closer().catch((error: unknown) => log.error({ error: reasonOf(error) }, 'a part did not close'));
   });
   try {
     return await compose();
@@ -109,7 +115,7 @@ export async function createApp({ config, log, clock = systemClock(), random = M
     const idempotency = createIdempotencyStore(database);
 
     // ---- WhatsApp, or its stand-in ----
-    const sandbox = config.sandbox ? await createSandbox({ dir: join(config.dataDir, 'sandbox') }) : null;
+    const sandbox = config.sandbox ? await createSandbox({ dir: join(config.dataDir, 'sandbox'), syncDelayMs: 50 }) : null;
     if (sandbox) closers.push(() => sandbox.close());
     const launch = createLauncher({
       browser: browserOf(config),
@@ -152,7 +158,14 @@ export async function createApp({ config, log, clock = systemClock(), random = M
       inlineMaxBytes: config.mediaInlineMaxBytes,
     });
     closers.push(() => webhooks.stop());
-    const outbox = createOutbox({ database, messages: messageStore, announcer: webhooks, readBase64: media.readBase64, clock, log });
+    const outbox = createOutbox({
+      database,
+      messages: messageStore,
+      announcer: webhooks,
+      readBase64: media.readBase64,
+      clock,
+      log,
+    });
     closers.push(() => outbox.close());
     const inbox = createInbox({
       database,
@@ -160,7 +173,8 @@ export async function createApp({ config, log, clock = systemClock(), random = M
       instances: instanceStore,
       lids: createLidStore(database),
       announcer: webhooks,
-      storeMedia: ({ accountId, file }) => media.saveBytes({ accountId, bytes: file.data, mimeType: file.mimeType, filename: file.filename }),
+      storeMedia: ({ accountId, file }) =>
+        media.saveBytes({ accountId, bytes: file.data, mimeType: file.mimeType, filename: file.filename }),
       client: (instanceId) => supervisor.client(instanceId),
       clock,
       newId,
@@ -222,7 +236,12 @@ export async function createApp({ config, log, clock = systemClock(), random = M
     // ---- to work ----
     if (config.bootstrapApiKey && config.bootstrapApiSecret) {
       const { id } = await accounts.first();
-      await tokens.ensure({ accountId: id, key: config.bootstrapApiKey, secret: config.bootstrapApiSecret, title: 'bootstrap' });
+      await tokens.ensure({
+        accountId: id,
+        key: config.bootstrapApiKey,
+        secret: config.bootstrapApiSecret,
+        title: 'bootstrap',
+      });
     }
     webhooks.start();
     await instances.startWanted();
@@ -239,7 +258,11 @@ function sandboxView({ accounts, instances }: AppCore, supervisor: Supervisor): 
   return {
     async list() {
       const all = await instances.list(accountCaller((await accounts.first()).id));
-      return all.map((instance) => ({ instanceId: instance.id, status: instance.state, ...(instance.phone ? { phone: instance.phone } : {}) }));
+      return all.map((instance) => ({
+        instanceId: instance.id,
+        status: instance.state,
+        ...(instance.phone ? { phone: instance.phone } : {}),
+      }));
     },
     qr: (instanceId) => Promise.resolve(supervisor.qr(instanceId)?.code ?? null),
   };
@@ -248,7 +271,10 @@ function sandboxView({ accounts, instances }: AppCore, supervisor: Supervisor): 
 /** @throws Error in words for the operator */
 function browserOf(config: Config): FoundBrowser {
   const browser = findBrowser({ chromiumPath: config.chromiumPath });
-  if (!browser) throw new Error('No browser was found: install Chromium (Debian: apt-get install chromium-headless-shell), or name one with CHROMIUM_PATH');
+  if (!browser)
+    throw new Error(
+      'No browser was found: install Chromium (Debian: apt-get install chromium-headless-shell), or name one with CHROMIUM_PATH',
+    );
   return browser;
 }
 

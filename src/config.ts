@@ -52,7 +52,11 @@ const optional = Joi.string().empty('');
 
 /** One row per environment variable; `npm run config` prints it and the README's table is generated from it. */
 export const settings = {
-  HOST: { key: 'host', schema: Joi.string().default('127.0.0.1'), doc: 'Address to listen on; `0.0.0.0` for every interface.' },
+  HOST: {
+    key: 'host',
+    schema: Joi.string().default('127.0.0.1'),
+    doc: 'Address to listen on; `0.0.0.0` for every interface.',
+  },
   PORT: { key: 'port', schema: Joi.number().port().default(8080), doc: 'Port to listen on.' },
   DATABASE_URL: {
     key: 'databaseUrl',
@@ -62,8 +66,16 @@ export const settings = {
       .default('sqlite:data/wapbridge.db'),
     doc: '`sqlite:PATH` (embedded) or `mysql://user:password@host:3306/database` (MySQL 8, MariaDB 10.6 or newer).',
   },
-  MIGRATE_AT_START: { key: 'migrateAtStart', schema: onOff.default(true), doc: 'Bring the database schema up to date at start.' },
-  DATA_DIR: { key: 'dataDir', schema: Joi.string().default('data'), doc: 'Folder of browser profiles, media and keys. One gateway at a time.' },
+  MIGRATE_AT_START: {
+    key: 'migrateAtStart',
+    schema: onOff.default(true),
+    doc: 'Bring the database schema up to date at start.',
+  },
+  DATA_DIR: {
+    key: 'dataDir',
+    schema: Joi.string().default('data'),
+    doc: 'Folder of browser profiles, media and keys. One gateway at a time.',
+  },
   PUBLIC_URL: {
     key: 'publicUrl',
     schema: optional.uri({ scheme: ['http', 'https'] }).default(null),
@@ -78,16 +90,31 @@ export const settings = {
   },
   BOOTSTRAP_API_KEY: {
     key: 'bootstrapApiKey',
-    schema: optional.pattern(/^[A-Za-z0-9_-]{4,32}$/).message('must be 4–32 letters, digits, `_` or `-`').default(null),
+    schema: optional
+      .pattern(/^[A-Za-z0-9_-]{4,32}$/)
+      .message('must be 4–32 letters, digits, `_` or `-`')
+      .default(null),
     doc: 'With `BOOTSTRAP_API_SECRET`: a full token of the first account, created at start if it is not there.',
   },
   BOOTSTRAP_API_SECRET: {
     key: 'bootstrapApiSecret',
-    schema: optional.pattern(/^[A-Za-z0-9_-]{16,64}$/).message('must be 16–64 letters, digits, `_` or `-`').default(null),
+    schema: optional
+      .pattern(/^[A-Za-z0-9_-]{16,64}$/)
+      .message('must be 16–64 letters, digits, `_` or `-`')
+      .default(null),
     doc: 'The secret of that token.',
   },
-  CHROMIUM_PATH: { key: 'chromiumPath', schema: optional.default(null), defaultText: 'found', doc: 'The browser to use: a headless shell, Chromium or Chrome.' },
-  CHROMIUM_ARGS: { key: 'chromiumArgs', schema: list.default([]), doc: 'Arguments appended to the browser’s command line, separated by spaces.' },
+  CHROMIUM_PATH: {
+    key: 'chromiumPath',
+    schema: optional.default(null),
+    defaultText: 'found',
+    doc: 'The browser to use: a headless shell, Chromium or Chrome.',
+  },
+  CHROMIUM_ARGS: {
+    key: 'chromiumArgs',
+    schema: list.default([]),
+    doc: 'Arguments appended to the browser’s command line, separated by spaces.',
+  },
   WHATSAPP_WEB_VERSION: {
     key: 'whatsappWebVersion',
     schema: optional.pattern(/^[\w.-]+$/).default(null),
@@ -100,14 +127,22 @@ export const settings = {
     defaultText: '`DATA_DIR/web-cache`',
     doc: 'Folder of pinned WhatsApp Web pages.',
   },
-  SANDBOX: { key: 'sandbox', schema: onOff.default(false), doc: 'Use the stand-in WhatsApp page and its phone simulator at `/sandbox` instead of WhatsApp.' },
+  SANDBOX: {
+    key: 'sandbox',
+    schema: onOff.default(false),
+    doc: 'Use the stand-in WhatsApp page and its phone simulator at `/sandbox` instead of WhatsApp.',
+  },
   DEFAULT_COUNTRY: {
     key: 'defaultCountry',
     schema: optional.uppercase().custom(checkCountry).messages({ 'any.custom': '{{#error.message}}' }).default(null),
     defaultText: 'the country of the instance’s own number',
     doc: 'Country (ISO, e.g. `TZ`) by which local numbers are read when the request and the instance name none.',
   },
-  START_CONCURRENCY: { key: 'startConcurrency', schema: Joi.number().integer().min(1).max(50).default(3), doc: 'Instances that may start at the same time.' },
+  START_CONCURRENCY: {
+    key: 'startConcurrency',
+    schema: Joi.number().integer().min(1).max(50).default(3),
+    doc: 'Instances that may start at the same time.',
+  },
   SYNC_SEND_TIMEOUT_MS: {
     key: 'syncSendTimeoutMs',
     schema: Joi.number().integer().min(0).max(120_000).default(15_000),
@@ -118,19 +153,60 @@ export const settings = {
     schema: cidrs.default([]),
     doc: 'Private networks that webhooks and media may be fetched from, e.g. `192.168.1.0/24,127.0.0.1/32`.',
   },
-  WEBHOOK_TIMEOUT_MS: { key: 'webhookTimeoutMs', schema: Joi.number().integer().min(100).max(120_000).default(15_000), doc: 'How long a webhook receiver may take to answer.' },
-  MEDIA_MAX_BYTES: { key: 'mediaMaxBytes', schema: Joi.number().integer().min(1024).default(64 * mib), doc: 'Largest file that is sent or received.' },
+  WEBHOOK_TIMEOUT_MS: {
+    key: 'webhookTimeoutMs',
+    schema: Joi.number().integer().min(100).max(120_000).default(15_000),
+    doc: 'How long a webhook receiver may take to answer.',
+  },
+  MEDIA_MAX_BYTES: {
+    key: 'mediaMaxBytes',
+    schema: Joi.number()
+      .integer()
+      .min(1024)
+      .default(64 * mib),
+    doc: 'Largest file that is sent or received.',
+  },
   MEDIA_INLINE_MAX_BYTES: {
     key: 'mediaInlineMaxBytes',
-    schema: Joi.number().integer().min(0).default(5 * mib),
+    schema: Joi.number()
+      .integer()
+      .min(0)
+      .default(5 * mib),
     doc: 'Largest file that a webhook carries as base64; larger ones are a signed URL.',
   },
-  MEDIA_RETENTION_DAYS: { key: 'mediaRetentionDays', schema: Joi.number().integer().min(1).default(30), doc: 'Days after which stored files are removed.' },
-  BODY_MAX_BYTES: { key: 'bodyMaxBytes', schema: Joi.number().integer().min(1024).default(36 * mib), doc: 'Largest request body (base64 makes a file a third larger).' },
-  RATE_LIMIT_PER_MINUTE: { key: 'rateLimitPerMinute', schema: Joi.number().integer().min(1).default(1200), doc: 'Calls per minute and token; the ERPNext SMS endpoint has ten times as many.' },
-  CORS_ORIGINS: { key: 'corsOrigins', schema: list.default([]), doc: 'Browser origins that may call the API, separated by commas; `*` for any.' },
-  LOG_LEVEL: { key: 'logLevel', schema: Joi.string().valid('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent').default('info'), doc: 'Least severity that is logged.' },
-  TRUST_PROXY: { key: 'trustProxy', schema: cidrs.default([]), doc: 'Addresses of reverse proxies whose `X-Forwarded-For` is believed, e.g. `127.0.0.1/32`.' },
+  MEDIA_RETENTION_DAYS: {
+    key: 'mediaRetentionDays',
+    schema: Joi.number().integer().min(1).default(30),
+    doc: 'Days after which stored files are removed.',
+  },
+  BODY_MAX_BYTES: {
+    key: 'bodyMaxBytes',
+    schema: Joi.number()
+      .integer()
+      .min(1024)
+      .default(36 * mib),
+    doc: 'Largest request body (base64 makes a file a third larger).',
+  },
+  RATE_LIMIT_PER_MINUTE: {
+    key: 'rateLimitPerMinute',
+    schema: Joi.number().integer().min(1).default(1200),
+    doc: 'Calls per minute and token; the ERPNext SMS endpoint has ten times as many.',
+  },
+  CORS_ORIGINS: {
+    key: 'corsOrigins',
+    schema: list.default([]),
+    doc: 'Browser origins that may call the API, separated by commas; `*` for any.',
+  },
+  LOG_LEVEL: {
+    key: 'logLevel',
+    schema: Joi.string().valid('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent').default('info'),
+    doc: 'Least severity that is logged.',
+  },
+  TRUST_PROXY: {
+    key: 'trustProxy',
+    schema: cidrs.default([]),
+    doc: 'Addresses of reverse proxies whose `X-Forwarded-For` is believed, e.g. `127.0.0.1/32`.',
+  },
 } satisfies Record<string, Setting>;
 
 /** What is wrong with the environment; the start stops with it. */
@@ -152,7 +228,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, defaults: NodeJ
   const problems: string[] = [];
   const config: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries<Setting>(settings)) {
-    const { value, error } = setting.schema.validate(rawValue(setting, env[name] ?? defaults[name]), { convert: true, errors: { label: false } });
+    const { value, error } = setting.schema.validate(rawValue(setting, env[name] ?? defaults[name]), {
+      convert: true,
+      errors: { label: false },
+    });
     if (error) problems.push(`${name}: ${error.message} (it is ${describe(name, env[name])})`);
     config[setting.key] = value;
   }
@@ -169,7 +248,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, defaults: NodeJ
 
 /** Returns the settings as a Markdown table: what `npm run config` prints and the README holds. */
 export function settingsTable(): string {
-  const rows = Object.entries<Setting>(settings).map(([name, setting]) => `| \`${name}\` | ${defaultOf(setting)} | ${setting.doc} |`);
+  const rows = Object.entries<Setting>(settings).map(
+    ([name, setting]) => `| \`${name}\` | ${defaultOf(setting)} | ${setting.doc} |`,
+  );
   return ['| variable | default | meaning |', '| --- | --- | --- |', ...rows].join('\n');
 }
 

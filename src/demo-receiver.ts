@@ -33,7 +33,12 @@ export async function startDemoReceiver(show: (text: string) => void): Promise<D
 
 function shorten(body: string): string {
   try {
-    return JSON.stringify(JSON.parse(body), (key, value: unknown) => (key === 'data' && typeof value === 'string' ? `<${value.length} characters of base64>` : value), 2);
+    return JSON.stringify(
+      JSON.parse(body),
+      (key, value: unknown) =>
+        key === 'data' && typeof value === 'string' ? `<${value.length} characters of base64>` : value,
+      2,
+    );
   } catch {
     return body.slice(0, 500);
   }

@@ -48,7 +48,8 @@ async function linkedInstance({ core, sandbox }: App, caller: Caller): Promise<s
   while (Date.now() < deadlineAt) {
     const { status, code } = await core.instances.qr(caller, instance.id);
     if (status === 'ready') return instance.id;
-    if (status === 'failed') throw new Error((await core.instances.get(caller, instance.id)).reason ?? 'The instance did not start');
+    if (status === 'failed')
+      throw new Error((await core.instances.get(caller, instance.id)).reason ?? 'The instance did not start');
     if (code) await sandbox?.network.link(code, { phone: ownPhone, name: 'Demo shop' });
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
@@ -56,12 +57,23 @@ async function linkedInstance({ core, sandbox }: App, caller: Caller): Promise<s
 }
 
 async function freshToken({ core }: App, accountId: string): Promise<string> {
-  for (const old of await core.tokens.list(accountId)) if (old.title === 'demo' && old.revokedAt === null) await core.tokens.revoke(accountId, old.key);
+  for (const old of await core.tokens.list(accountId))
+    if (old.title === 'demo' && old.revokedAt === null) await core.tokens.revoke(accountId, old.key);
   const { token, secret } = await core.tokens.create({ accountId, title: 'demo', scope: 'full' });
   return `${token.key}:${secret}`;
 }
 
-function guide({ app, instanceId, token, receiver }: { app: App; instanceId: string; token: string; receiver: DemoReceiver }): string {
+function guide({
+  app,
+  instanceId,
+  token,
+  receiver,
+}: {
+  app: App;
+  instanceId: string;
+  token: string;
+  receiver: DemoReceiver;
+}): string {
   const api = `${app.url}/api/method/wap_bridge.api.whatsapp`;
   return `
 Ready: ${instanceId} is linked to the simulated phone +${ownPhone}.
@@ -92,7 +104,8 @@ Write back in the simulator: the message comes here as a webhook. Ctrl-C ends th
 `;
 }
 
-const redDot = 'iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mO4oKBAEmIY1TCqYfhqAABLfxAQegypMgAAAABJRU5ErkJggg==';
+const redDot =
+  'iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mO4oKBAEmIY1TCqYfhqAABLfxAQegypMgAAAABJRU5ErkJggg==';
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);

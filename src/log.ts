@@ -7,7 +7,10 @@ export function createLog(level: string, destination?: DestinationStream): Logge
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      redact: { paths: ['authorization', 'secret', 'headers', '*.authorization', '*.secret', '*.headers'], censor: '[redacted]' },
+      redact: {
+        paths: ['authorization', 'secret', 'headers', '*.authorization', '*.secret', '*.headers'],
+        censor: '[redacted]',
+      },
     },
     ...(destination ? [destination] : []),
   );

@@ -16,6 +16,8 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  process.stderr.write(`${error instanceof ConfigError ? error.message : `The gateway could not start: ${reasonOf(error)}`}\n`);
+  process.stderr.write(
+    `${error instanceof ConfigError ? error.message : `The gateway could not start: ${reasonOf(error)}`}\n`,
+  );
   process.exit(1);
 }

@@ -28,5 +28,7 @@ export function endOnSignals({ log, close }: { log: Logger; close(): Promise<voi
   process.on('SIGTERM', (signal) => void end(signal));
   // whatsapp-web.js throws strings from event handlers; one number's trouble must not end the others.
   process.on('unhandledRejection', (error) => log.error({ error: reasonOf(error) }, 'a promise was rejected unheard'));
-  process.on('uncaughtException', (error) => log.error({ error: reasonOf(error), stack: error.stack }, 'an error was thrown unheard'));
+  process.on('uncaughtException', (error) =>
+    log.error({ error: reasonOf(error), stack: error.stack }, 'an error was thrown unheard'),
+  );
 }

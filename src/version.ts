@@ -6,7 +6,10 @@ export const version: string = readVersion(['../package.json', '../../package.js
 function readVersion(places: string[]): string {
   for (const place of places) {
     try {
-      const { name, version: found } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { name: string; version: string };
+      const { name, version: found } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as {
+        name: string;
+        version: string;
+      };
       if (name === 'wapbridge-gateway') return found;
     } catch {
       // Not here: the next place.

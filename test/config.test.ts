@@ -2,7 +2,13 @@ import { expect, it } from 'vitest';
 import { ConfigError, readConfig, settings, settingsTable } from '../src/config.ts';
 
 it('has a default for everything', () => {
-  expect(readConfig({})).toMatchObject({ port: 8080, host: '127.0.0.1', sandbox: false, chromiumArgs: [], logLevel: 'info' });
+  expect(readConfig({})).toMatchObject({
+    port: 8080,
+    host: '127.0.0.1',
+    sandbox: false,
+    chromiumArgs: [],
+    logLevel: 'info',
+  });
 });
 
 it('reads numbers, switches, lists and arguments', () => {
@@ -30,13 +36,28 @@ it('takes an empty value as not set', () => {
 
 it('names everything that is wrong at once, without repeating secrets', () => {
   const read = () =>
-    readConfig({ PORT: 'eighty', DATABASE_URL: 'postgres://u:hunter2@h/db', WEBHOOK_ALLOW_CIDRS: 'lan', SECRET_KEY: 'short', DEFAULT_COUNTRY: 'XX', BOOTSTRAP_API_KEY: 'abcd' });
+    readConfig({
+      PORT: 'eighty',
+      DATABASE_URL: 'postgres://u:hunter2@h/db',
+      WEBHOOK_ALLOW_CIDRS: 'lan',
+      SECRET_KEY: 'short',
+      DEFAULT_COUNTRY: 'XX',
+      BOOTSTRAP_API_KEY: 'abcd',
+    });
   expect(read).toThrow(ConfigError);
   try {
     read();
   } catch (error) {
     const { message, problems } = error as ConfigError;
-    for (const name of ['PORT', 'DATABASE_URL', 'WEBHOOK_ALLOW_CIDRS', 'SECRET_KEY', 'DEFAULT_COUNTRY', 'BOOTSTRAP_API_SECRET']) expect(message).toContain(name);
+    for (const name of [
+      'PORT',
+      'DATABASE_URL',
+      'WEBHOOK_ALLOW_CIDRS',
+      'SECRET_KEY',
+      'DEFAULT_COUNTRY',
+      'BOOTSTRAP_API_SECRET',
+    ])
+      expect(message).toContain(name);
     expect(problems).toHaveLength(6);
     expect(message).not.toMatch(/hunter2|short/);
   }

@@ -18,17 +18,27 @@ export interface NumberCheck {
 
 export interface Contacts {
   /** Asks WhatsApp for each number, one after another. @throws GatewayError instance_not_ready | invalid_input */
-  check(caller: Caller, input: { instance: Instance; numbers: string[]; country?: string | null }): Promise<NumberCheck[]>;
+  check(
+    caller: Caller,
+    input: { instance: Instance; numbers: string[]; country?: string | null },
+  ): Promise<NumberCheck[]>;
 }
 
 /** Checking many numbers at once is what gets numbers banned: more than this are refused. */
 const mostNumbers = 50;
 
 /** Returns the use cases of contacts. */
-export function createContacts({ supervisor, defaultCountry }: { supervisor: Supervisor; defaultCountry: string | null }): Contacts {
+export function createContacts({
+  supervisor,
+  defaultCountry,
+}: {
+  supervisor: Supervisor;
+  defaultCountry: string | null;
+}): Contacts {
   return {
     async check(_caller, { instance, numbers, country }) {
-      if (numbers.length > mostNumbers) throw new GatewayError('invalid_input', `At most ${mostNumbers} numbers can be checked at once`);
+      if (numbers.length > mostNumbers)
+        throw new GatewayError('invalid_input', `At most ${mostNumbers} numbers can be checked at once`);
       const client = supervisor.client(instance.id);
       const home = homeCountry(country, instance, defaultCountry);
       const checks: NumberCheck[] = [];
@@ -38,14 +48,19 @@ export function createContacts({ supervisor, defaultCountry }: { supervisor: Sup
   };
 }
 
-async function checkOne(number: string, country: string | null, ask: (jid: Jid) => Promise<Jid | null>): Promise<NumberCheck> {
+async function checkOne(
+  number: string,
+  country: string | null,
+  ask: (jid: Jid) => Promise<Jid | null>,
+): Promise<NumberCheck> {
   try {
     const address = parseAddress(number, country);
     if (jidServer(address) === 'g.us') return { number, jid: address, onWhatsApp: true };
     const jid = await ask(address);
     return { number, jid, onWhatsApp: jid !== null };
   } catch (error) {
-    if (error instanceof GatewayError && error.code === 'invalid_number') return { number, jid: null, onWhatsApp: false, error: error.message };
+    if (error instanceof GatewayError && error.code === 'invalid_number')
+      return { number, jid: null, onWhatsApp: false, error: error.message };
     throw error;
   }
 }

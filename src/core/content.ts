@@ -16,19 +16,25 @@ export function createContentPreparation(
   return async (accountId, input) => {
     if (input.type === 'text') {
       checkText('message', input.text, maxTextLength);
-      if (input.text.trim() === '') throw new GatewayError('invalid_input', 'The message is empty', { details: { message: 'is empty' } });
+      if (input.text.trim() === '')
+        throw new GatewayError('invalid_input', 'The message is empty', { details: { message: 'is empty' } });
       return { type: 'text', text: input.text };
     }
     const { source, caption } = input;
     if (caption) checkText('caption', caption, maxCaptionLength);
     const claim = { accountId, mimeType: input.mimeType, filename: input.filename };
-    const ref = await ('base64' in source ? media.saveBase64({ ...claim, ...source }) : media.saveUrl({ ...claim, ...source }));
+    const ref = await ('base64' in source
+      ? media.saveBase64({ ...claim, ...source })
+      : media.saveUrl({ ...claim, ...source }));
     return { type: kindOf(ref.mimeType, input.as ?? 'auto'), media: ref, ...(caption ? { caption } : {}) };
   };
 }
 
 function checkText(field: string, text: string, most: number): void {
-  if (text.length > most) throw new GatewayError('invalid_input', `The ${field} is longer than ${most} characters`, { details: { [field]: `is longer than ${most} characters` } });
+  if (text.length > most)
+    throw new GatewayError('invalid_input', `The ${field} is longer than ${most} characters`, {
+      details: { [field]: `is longer than ${most} characters` },
+    });
 }
 
 function kindOf(mimeType: string, wish: 'auto' | 'document' | 'voice' | 'sticker'): MediaType {

@@ -87,7 +87,10 @@ export function createInbox(deps: InboxDeps): Inbox {
         await write(instanceId, lane, batch);
         lane.pending.splice(0, batch.length);
       } catch (error) {
-        log.error({ instance: instanceId, count: lane.pending.length, error: reasonOf(error) }, 'received messages could not be written: trying again');
+        log.error(
+          { instance: instanceId, count: lane.pending.length, error: reasonOf(error) },
+          'received messages could not be written: trying again',
+        );
         await clock.sleep(1_000);
       }
     }
@@ -96,27 +99,46 @@ export function createInbox(deps: InboxDeps): Inbox {
   async function write(instanceId: string, lane: Lane, batch: ReceivedMessage[]): Promise<void> {
     const instance = await instances.byId(instanceId);
     if (!instance) return;
-    const phones = await lids.phones(batch.filter((message) => message.senderPhone === null).map((message) => message.sender));
+    const phones = await lids.phones(
+      batch.filter((message) => message.senderPhone === null).map((message) => message.sender),
+    );
     const waiting: { row: Message; received: ReceivedMessage }[] = [];
 
     await database.transaction(async (trx) => {
       waiting.length = 0;
       const fresh = await unknownOnes(trx, instanceId, batch);
       const rows = fresh.map((received) => {
-        const mustWait = received.hasMedia || lane.chats.has(received.chat) || waiting.some(({ row }) => row.chat === received.chat);
-        const row = toMessage(instance, { ...received, senderPhone: received.senderPhone ?? phones.get(received.sender) ?? null }, mustWait);
+        const mustWait =
+          received.hasMedia || lane.chats.has(received.chat) || waiting.some(({ row }) => row.chat === received.chat);
+        const row = toMessage(
+          instance,
+          { ...received, senderPhone: received.senderPhone ?? phones.get(received.sender) ?? null },
+          mustWait,
+        );
         if (mustWait) waiting.push({ row, received });
         return row;
       });
       await messages.insert(rows, trx);
-      await announce(trx, rows.filter((row) => row.state === 'received'));
+      await announce(
+        trx,
+        rows.filter((row) => row.state === 'received'),
+      );
       await lids.remember(trx, lidPairs(fresh), clock.now());
-      if (fresh.length > 0) await instances.update(instanceId, { lastEventAt: Math.max(instance.lastEventAt ?? 0, ...fresh.map((m) => m.happenedAt)) }, trx);
+      if (fresh.length > 0)
+        await instances.update(
+          instanceId,
+          { lastEventAt: Math.max(instance.lastEventAt ?? 0, ...fresh.map((m) => m.happenedAt)) },
+          trx,
+        );
     });
     for (const { row, received } of waiting) queueInChat(lane, row, received.hasMedia);
   }
 
-  async function unknownOnes(trx: Knex.Transaction, instanceId: string, batch: ReceivedMessage[]): Promise<ReceivedMessage[]> {
+  async function unknownOnes(
+    trx: Knex.Transaction,
+    instanceId: string,
+    batch: ReceivedMessage[],
+  ): Promise<ReceivedMessage[]> {
     const unique = [...new Map(batch.map((message) => [message.waId, message])).values()];
     const known = await messages.knownInbound(trx, { instanceId, waIds: unique.map((message) => message.waId) });
     return unique.filter((message) => !known.has(message.waId));
@@ -159,7 +181,12 @@ export function createInbox(deps: InboxDeps): Inbox {
     const file = hasMedia ? fetchFile(row) : Promise.resolve(row);
     const turn = Promise.all([file, lane.chats.get(row.chat)])
       .then(([message]) => publish(message))
-      .catch((error: unknown) => log.error({ instance: row.instanceId, message: row.waKey, error: reasonOf(error) }, 'a received message stays unannounced until the next start'))
+      .catch((error: unknown) =>
+        log.error(
+          { instance: row.instanceId, message: row.waKey, error: reasonOf(error) },
+          'a received message stays unannounced until the next start',
+        ),
+      )
       .finally(() => {
         lane.unannounced.delete(row.id);
         if (lane.chats.get(row.chat) === turn) lane.chats.delete(row.chat);
@@ -184,7 +211,11 @@ export function createInbox(deps: InboxDeps): Inbox {
   async function download(row: Message): Promise<ClientFile> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await withTimeout(client(row.instanceId).downloadMedia(row.waKey), mediaTimeoutMs, 'The file did not arrive in time');
+        return await withTimeout(
+          client(row.instanceId).downloadMedia(row.waKey),
+          mediaTimeoutMs,
+          'The file did not arrive in time',
+        );
       } catch (error) {
         if (attempt >= mediaAttempts) throw error;
         await clock.sleep(mediaPauseMs * attempt);
@@ -226,11 +257,18 @@ function withContent(row: Message, patch: Partial<MediaContent>): Message {
 }
 
 function receivedEvent(row: Message): NewEvent<'message.received'> {
-  return { accountId: row.accountId, instanceId: row.instanceId, type: 'message.received', payload: { messageId: row.id }, orderKey: row.chat };
+  return {
+    accountId: row.accountId,
+    instanceId: row.instanceId,
+    type: 'message.received',
+    payload: { messageId: row.id },
+    orderKey: row.chat,
+  };
 }
 
 function lidPairs(batch: ReceivedMessage[]): { lid: Jid; phone: string }[] {
   const pairs = new Map<Jid, string>();
-  for (const { sender, senderPhone } of batch) if (senderPhone && jidServer(sender) === 'lid') pairs.set(sender, senderPhone);
+  for (const { sender, senderPhone } of batch)
+    if (senderPhone && jidServer(sender) === 'lid') pairs.set(sender, senderPhone);
   return [...pairs].map(([lid, phone]) => ({ lid, phone }));
 }

@@ -7,7 +7,11 @@ import type { Announcer } from './announcer.ts';
 export type ChangeState = (instanceId: string, patch: InstancePatch & { state: InstanceState }) => Promise<void>;
 
 /** Returns the writer of instance states; a state that is there already is written without an event. */
-export function createStateWriter(deps: { database: Database; instances: InstanceStore; announcer: Announcer }): ChangeState {
+export function createStateWriter(deps: {
+  database: Database;
+  instances: InstanceStore;
+  announcer: Announcer;
+}): ChangeState {
   const { database, instances, announcer } = deps;
 
   return async (instanceId, patch) => {
@@ -19,7 +23,9 @@ export function createStateWriter(deps: { database: Database; instances: Instanc
       await instances.update(instanceId, patch, trx);
       if (!isNews) return;
       const payload = { state: patch.state, reason };
-      await announcer.enqueue(trx, [{ accountId: before.accountId, instanceId, type: 'instance.status', payload, orderKey: instanceId }]);
+      await announcer.enqueue(trx, [
+        { accountId: before.accountId, instanceId, type: 'instance.status', payload, orderKey: instanceId },
+      ]);
     });
   };
 }

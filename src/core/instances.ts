@@ -57,14 +57,23 @@ export function createInstances({ store, supervisor, outbox, clock }: InstancesD
     return bound ? all.filter((instance) => instance.id === bound) : all;
   }
 
-  async function resolve(caller: Caller, { instanceId, fromNumber }: { instanceId?: string; fromNumber?: string }): Promise<Instance> {
+  async function resolve(
+    caller: Caller,
+    { instanceId, fromNumber }: { instanceId?: string; fromNumber?: string },
+  ): Promise<Instance> {
     if (instanceId) return get(caller, instanceId);
     const all = await list(caller);
     const phone = fromNumber ? (parsePhone(fromNumber, all[0]?.defaultCountry ?? null) ?? '') : null;
     const matching = phone === null ? all : all.filter((instance) => instance.phone === phone);
     const [only, ...others] = matching;
     if (only && others.length === 0) return only;
-    if (!only) throw new GatewayError('instance_not_found', fromNumber ? `No instance is linked to ${fromNumber}` : 'There is no instance yet: create one and link it to a phone');
+    if (!only)
+      throw new GatewayError(
+        'instance_not_found',
+        fromNumber
+          ? `No instance is linked to ${fromNumber}`
+          : 'There is no instance yet: create one and link it to a phone',
+      );
     const linked = matching.filter((instance) => instance.state === 'ready');
     if (fromNumber && linked.length === 1) return linked[0]!;
     const choices = matching.map((instance) => instance.id);
@@ -84,7 +93,7 @@ export function createInstances({ store, supervisor, outbox, clock }: InstancesD
   async function connect(caller: Caller, id: string): Promise<Instance> {
     const instance = await want(caller, id, 'run');
     supervisor.start(instance);
-    return (await store.byId(id)) ?? instance;
+    return instance.state === 'ready' ? instance : { ...instance, state: 'starting', reason: null };
   }
 
   return {
@@ -94,9 +103,18 @@ export function createInstances({ store, supervisor, outbox, clock }: InstancesD
     connect,
 
     async create(caller, { title, defaultCountry }) {
-      if (caller.token.instanceId) throw new GatewayError('forbidden', 'This token is bound to one instance: it cannot create others');
-      if (defaultCountry && !isCountry(defaultCountry)) throw new GatewayError('invalid_input', `${defaultCountry} is not an ISO country`, { details: { default_country: 'is not an ISO country' } });
-      const instance = await store.create({ accountId: caller.accountId, title: title ?? null, defaultCountry: defaultCountry ?? null, now: clock.now() });
+      if (caller.token.instanceId)
+        throw new GatewayError('forbidden', 'This token is bound to one instance: it cannot create others');
+      if (defaultCountry && !isCountry(defaultCountry))
+        throw new GatewayError('invalid_input', `${defaultCountry} is not an ISO country`, {
+          details: { default_country: 'is not an ISO country' },
+        });
+      const instance = await store.create({
+        accountId: caller.accountId,
+        title: title ?? null,
+        defaultCountry: defaultCountry ?? null,
+        now: clock.now(),
+      });
       supervisor.start(instance);
       return { ...instance, state: 'starting' };
     },
@@ -129,7 +147,8 @@ export function createInstances({ store, supervisor, outbox, clock }: InstancesD
         const shown = supervisor.qr(id);
         if (shown) return { status: 'qr', ...shown };
         const { state } = await get(caller, id);
-        if (!['created', 'starting', 'qr', 'logged_out'].includes(state)) return { status: state, code: null, expiresAt: null };
+        if (!['created', 'starting', 'qr', 'logged_out'].includes(state))
+          return { status: state, code: null, expiresAt: null };
         await clock.sleep(qrPollMs);
       }
       return { status: (await get(caller, id)).state, code: null, expiresAt: null };
@@ -138,7 +157,10 @@ export function createInstances({ store, supervisor, outbox, clock }: InstancesD
     async requestPairingCode(caller, id, phone) {
       const instance = await get(caller, id);
       const digits = parsePhone(phone, instance.defaultCountry);
-      if (!digits) throw new GatewayError('invalid_number', `${phone} is not a valid phone number`, { details: { phone_number: phone } });
+      if (!digits)
+        throw new GatewayError('invalid_number', `${phone} is not a valid phone number`, {
+          details: { phone_number: phone },
+        });
       const code = await supervisor.pairingCode(id, digits);
       return code.length === 8 ? `${code.slice(0, 4)}-${code.slice(4)}` : code;
     },

@@ -13,6 +13,7 @@ import type { IdempotencyStore } from '../store/idempotency.ts';
 import type { InstanceStore } from '../store/instances.ts';
 import type { MessageStore } from '../store/messages.ts';
 import { homeCountry } from './country.ts';
+import { createGroupCommit } from './group-commit.ts';
 import type { Outbox } from './outbox.ts';
 
 /** What a caller wants sent. */
@@ -62,22 +63,25 @@ const unlinkedStates: readonly InstanceState[] = ['created', 'qr', 'pairing', 'l
 /** Returns the use cases of messages. */
 export function createMessages(deps: MessagesDeps): Messages {
   const { database, messages, instances, idempotency, outbox, prepareContent, clock, newId } = deps;
+  const inserts = createGroupCommit<Message>((rows) => messages.insert(rows));
 
   async function send(caller: Caller, input: SendInput): Promise<Message> {
     const repeated = input.idempotency ? await repetition(caller, input.idempotency) : null;
     if (repeated) return repeated;
     const { instance } = input;
     if (!input.queueUnlinked && (unlinkedStates.includes(instance.state) || instance.desiredState === 'stopped'))
-      throw new GatewayError('instance_not_ready', `Instance ${instance.id} is not linked to WhatsApp (it is ${instance.state})`);
+      throw new GatewayError(
+        'instance_not_ready',
+        `Instance ${instance.id} is not linked to WhatsApp (it is ${instance.state})`,
+      );
     const chat = parseAddress(input.to, homeCountry(input.country, instance, deps.defaultCountry));
     const content = await prepareContent(caller.accountId, input.content);
 
     const message = await write(input, newMessage(input, chat, content));
-    if (!input.waitMs) return message;
-    const settled = await outbox.settled(message.id, input.waitMs);
-    if (!settled) return message;
-    if (settled.state === 'failed') throw failure(settled);
-    return settled;
+    // The page works while the disk does; the caller is told when both are done.
+    const [settled] = await Promise.all([outbox.settled(message.id, input.waitMs ?? 0), database.flushed()]);
+    if (settled?.state === 'failed') throw failure(settled);
+    return settled ?? message;
   }
 
   /** One commit; a message that the page can take at once is written as `sending` and saves a second. */
@@ -86,7 +90,7 @@ export function createMessages(deps: MessagesDeps): Messages {
     const message: Message = { ...draft, state, attempts: state === 'sending' ? 1 : 0 };
     try {
       if (input.idempotency) await database.transaction((trx) => writeOnce(trx, input.idempotency!, message));
-      else await messages.insert([message]);
+      else await inserts.add(message);
     } catch (error) {
       if (state === 'sending') outbox.released(message.instanceId);
       const first = input.idempotency && (await idempotency.find(message.accountId, input.idempotency.key));
@@ -97,12 +101,25 @@ export function createMessages(deps: MessagesDeps): Messages {
     return message;
   }
 
-  async function writeOnce(trx: Knex.Transaction, { key, requestHash }: { key: string; requestHash: string }, message: Message): Promise<void> {
-    await idempotency.insert(trx, { accountId: message.accountId, key, requestHash, messageId: message.id, now: clock.now() });
+  async function writeOnce(
+    trx: Knex.Transaction,
+    { key, requestHash }: { key: string; requestHash: string },
+    message: Message,
+  ): Promise<void> {
+    await idempotency.insert(trx, {
+      accountId: message.accountId,
+      key,
+      requestHash,
+      messageId: message.id,
+      now: clock.now(),
+    });
     await messages.insert([message], trx);
   }
 
-  async function repetition(caller: Caller, { key, requestHash }: { key: string; requestHash: string }): Promise<Message | null> {
+  async function repetition(
+    caller: Caller,
+    { key, requestHash }: { key: string; requestHash: string },
+  ): Promise<Message | null> {
     const first = await idempotency.find(caller.accountId, key);
     return first ? sameRequest(first, requestHash) : null;
   }
@@ -143,7 +160,8 @@ export function createMessages(deps: MessagesDeps): Messages {
 
   async function status(caller: Caller, id: string): Promise<Message> {
     await outbox.flush();
-    const message = (await messages.byId(id)) ?? (await messages.byWaId({ accountId: caller.accountId, waId: bareMessageId(id) }));
+    const message =
+      (await messages.byId(id)) ?? (await messages.byWaId({ accountId: caller.accountId, waId: bareMessageId(id) }));
     const instance = message?.accountId === caller.accountId ? await instances.byId(message.instanceId) : null;
     const bound = caller.token.instanceId;
     if (!message || message.accountId !== caller.accountId || (bound && instance?.id !== bound))
@@ -157,7 +175,9 @@ export function createMessages(deps: MessagesDeps): Messages {
 /** Returns the error that a caller who waits is told for a failed message. */
 function failure(message: Message): GatewayError {
   const { code, sentence } = failures[message.reason ?? 'rejected_by_whatsapp'];
-  return new GatewayError(code, sentence.replace('{chat}', message.chat.split('@')[0]!), { details: { id: message.waKey, reason: message.reason } });
+  return new GatewayError(code, sentence.replace('{chat}', message.chat.split('@')[0]!), {
+    details: { id: message.waKey, reason: message.reason },
+  });
 }
 
 const failures: Record<FailureReason, { code: ErrorCode; sentence: string }> = {

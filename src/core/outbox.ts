@@ -61,12 +61,21 @@ interface Lane {
 const pageDepth = 16;
 const maxAttempts = 5;
 const answerTimeoutMs = { text: 60_000, media: 180_000 };
-const flushDelayMs = 25;
+/** What WhatsApp Web knows too may be written late: a crash in between looks it up there. */
+const flushDelayMs = 100;
 const reconcileDays = 3;
 const dayMs = 86_400_000;
 
 /** Returns the outbox over all instances. */
-export function createOutbox({ database, messages, announcer, readBase64, clock, log, retryDelayMs = 2_000 }: OutboxDeps): Outbox {
+export function createOutbox({
+  database,
+  messages,
+  announcer,
+  readBase64,
+  clock,
+  log,
+  retryDelayMs = 2_000,
+}: OutboxDeps): Outbox {
   const lanes = new Map<string, Lane>();
   const settling = createSettling();
   const timers = new Set<NodeJS.Timeout>();
@@ -144,22 +153,31 @@ export function createOutbox({ database, messages, announcer, readBase64, clock,
   /** Hands claimed messages to the page. A page that is gone leaves the rows in `sending`: they are resolved at the next ready. */
   async function dispatch(instanceId: string, lane: Lane, rows: Message[]): Promise<void> {
     const client = lane.client;
-    for (const message of rows) lane.inFlight.set(message.waId, { message, deadlineAt: clock.now() + timeoutOf(message) });
+    for (const message of rows)
+      lane.inFlight.set(message.waId, { message, deadlineAt: clock.now() + timeoutOf(message) });
     if (!client) return;
     const outgoing: ClientMessage[] = [];
     for (const message of rows) {
       try {
         outgoing.push(await toClientMessage(message));
       } catch (error) {
-        log.warn({ instance: instanceId, message: message.waId, error: reasonOf(error) }, 'the file of a message is gone');
-        onSent(instanceId, [{ result: 'refused', waId: message.waId, reason: 'media_missing', detail: reasonOf(error) }]);
+        log.warn(
+          { instance: instanceId, message: message.waId, error: reasonOf(error) },
+          'the file of a message is gone',
+        );
+        onSent(instanceId, [
+          { result: 'refused', waId: message.waId, reason: 'media_missing', detail: reasonOf(error) },
+        ]);
       }
     }
     try {
       if (outgoing.length > 0) await client.send(outgoing);
     } catch (error) {
       if (lane.client !== client) return;
-      onSent(instanceId, outgoing.map(({ waId }) => ({ result: 'error', waId, detail: reasonOf(error) })));
+      onSent(
+        instanceId,
+        outgoing.map(({ waId }) => ({ result: 'error', waId, detail: reasonOf(error) })),
+      );
     }
   }
 
@@ -256,7 +274,8 @@ export function createOutbox({ database, messages, announcer, readBase64, clock,
       });
     } catch (error) {
       log.error({ error: reasonOf(error) }, 'acks could not be written: trying again');
-      for (const [instanceId, acks] of batch) ackBuffer.set(instanceId, [...acks, ...(ackBuffer.get(instanceId) ?? [])]);
+      for (const [instanceId, acks] of batch)
+        ackBuffer.set(instanceId, [...acks, ...(ackBuffer.get(instanceId) ?? [])]);
       if (!closed) flushTimer ??= setTimeout(() => void flush(), 1_000);
     }
   }
@@ -268,10 +287,13 @@ export function createOutbox({ database, messages, announcer, readBase64, clock,
     lane.inFlight.clear();
     await flush();
     const interrupted = await messages.interrupted(instanceId);
-    const again = await messages.claimAgain(interrupted.filter((message) => message.attempts < maxAttempts).map((message) => message.id));
+    const again = await messages.claimAgain(
+      interrupted.filter((message) => message.attempts < maxAttempts).map((message) => message.id),
+    );
     const hopeless = interrupted.filter((message) => message.attempts >= maxAttempts);
     if (hopeless.length > 0) await end(hopeless, 'uncertain', 'no_answer_from_page');
-    if (interrupted.length > 0) log.info({ instance: instanceId, count: interrupted.length }, 'looking up messages that were interrupted');
+    if (interrupted.length > 0)
+      log.info({ instance: instanceId, count: interrupted.length }, 'looking up messages that were interrupted');
 
     lane.client = client;
     lane.hasQueued = true;
@@ -309,7 +331,14 @@ export function createOutbox({ database, messages, announcer, readBase64, clock,
     for (const [instanceId, lane] of lanes) {
       const late = [...lane.inFlight.values()].filter((entry) => entry.deadlineAt <= now);
       if (late.length > 0)
-        onSent(instanceId, late.map(({ message }) => ({ result: 'error', waId: message.waId, detail: 'WhatsApp Web did not answer in time' })));
+        onSent(
+          instanceId,
+          late.map(({ message }) => ({
+            result: 'error',
+            waId: message.waId,
+            detail: 'WhatsApp Web did not answer in time',
+          })),
+        );
     }
   }
 
@@ -321,7 +350,20 @@ export function createOutbox({ database, messages, announcer, readBase64, clock,
     settling.close();
   }
 
-  return { admit, added, released, settled: settling.settled, instanceReady, instanceGone, abandon, onSent, onAcks, flush, tick, close };
+  return {
+    admit,
+    added,
+    released,
+    settled: settling.settled,
+    instanceReady,
+    instanceGone,
+    abandon,
+    onSent,
+    onAcks,
+    flush,
+    tick,
+    close,
+  };
 }
 
 function timeoutOf(message: Message): number {

@@ -77,13 +77,13 @@ export async function readSecretKey({
   if (kept !== null) return kept;
 
   await mkdir(dataDir, { recursive: true });
-  const draft = `${path}.${process.pid}`;
+  const draft = `${path}.${randomBytes(6).toString('hex')}`;
   await writeFile(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'w', flush: true });
   // A link never replaces a key that another process has made in the meantime.
   await link(draft, path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
   });
-  await rm(draft);
+  await rm(draft, { force: true });
   return (await readKeyFile(path)) ?? '';
 }
 

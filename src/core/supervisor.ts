@@ -150,7 +150,11 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     session.qr = null;
     session.deadlineAt = Number.POSITIVE_INFINITY;
     outbox.instanceGone(session.instanceId);
-    await client.stop(stopTimeoutMs).catch((error: unknown) => log.error({ instance: session.instanceId, error: reasonOf(error) }, 'the browser did not stop'));
+    await client
+      .stop(stopTimeoutMs)
+      .catch((error: unknown) =>
+        log.error({ instance: session.instanceId, error: reasonOf(error) }, 'the browser did not stop'),
+      );
     session.client = null;
     await session.writes;
     return end;
@@ -189,7 +193,9 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     session.deadlineAt = Number.POSITIVE_INFINITY;
     session.readyAt = clock.now();
     const { phone, lid, pushName, webVersion } = event.account;
-    void setState(session, 'ready', null, { phone, lid, pushName, webVersion, lastReadyAt: clock.now() }).then(() => online(session));
+    void setState(session, 'ready', null, { phone, lid, pushName, webVersion, lastReadyAt: clock.now() }).then(() =>
+      online(session),
+    );
   }
 
   function connectionChanged(session: Session, connection: string): void {
@@ -199,7 +205,9 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     if (!meaning) return void laterCheck(session);
     if (meaning.state === session.state) return;
     if (meaning.state !== 'ready') outbox.instanceGone(session.instanceId);
-    void setState(session, meaning.state, meaning.reason).then(() => (meaning.state === 'ready' ? online(session) : undefined));
+    void setState(session, meaning.state, meaning.reason).then(() =>
+      meaning.state === 'ready' ? online(session) : undefined,
+    );
   }
 
   /** UNPAIRED after ready: a logout tells itself; where none comes, a fresh start shows how things are. */
@@ -207,7 +215,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     const { client } = session;
     outbox.instanceGone(session.instanceId);
     await clock.sleep(10_000, session.abort.signal).catch(() => undefined);
-    if (session.client === client && session.state === 'ready') session.finish({ type: 'closed', reason: 'WhatsApp Web is not linked any more' });
+    if (session.client === client && session.state === 'ready')
+      session.finish({ type: 'closed', reason: 'WhatsApp Web is not linked any more' });
   }
 
   /** Sends what waits and asks for what arrived meanwhile. */
@@ -223,11 +232,18 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     }
   }
 
-  function setState(session: Session, state: InstanceState, reason: string | null, more: InstancePatch = {}): Promise<void> {
+  function setState(
+    session: Session,
+    state: InstanceState,
+    reason: string | null,
+    more: InstancePatch = {},
+  ): Promise<void> {
     session.state = state;
     session.writes = session.writes
       .then(() => changeState(session.instanceId, { ...more, state, reason }))
-      .catch((error: unknown) => log.error({ instance: session.instanceId, error: reasonOf(error) }, 'a state could not be written'));
+      .catch((error: unknown) =>
+        log.error({ instance: session.instanceId, error: reasonOf(error) }, 'a state could not be written'),
+      );
     return session.writes;
   }
 
@@ -245,7 +261,11 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     const session = sessions.get(instanceId);
     session?.abort.abort();
     if (session?.client && session.readyAt !== null)
-      await session.client.logout().catch((error: unknown) => log.warn({ instance: instanceId, error: reasonOf(error) }, 'the phone was not told of the logout'));
+      await session.client
+        .logout()
+        .catch((error: unknown) =>
+          log.warn({ instance: instanceId, error: reasonOf(error) }, 'the phone was not told of the logout'),
+        );
     await stop(instanceId);
     await removeProfile(instanceId);
     await outbox.abandon(instanceId, 'profile_lost');
@@ -258,7 +278,9 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   function client(instanceId: string): WhatsAppClient {
     const session = sessions.get(instanceId);
     if (!session?.client || session.state !== 'ready')
-      throw new GatewayError('instance_not_ready', `Instance ${instanceId} is not connected to WhatsApp`, { retryAfterSeconds: 10 });
+      throw new GatewayError('instance_not_ready', `Instance ${instanceId} is not connected to WhatsApp`, {
+        retryAfterSeconds: 10,
+      });
     return session.client;
   }
 
@@ -275,7 +297,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     const now = clock.now();
     await Promise.all(
       [...sessions.values()].map(async (session) => {
-        if (now > session.deadlineAt) return session.finish({ type: 'closed', reason: `Nothing happened in time while ${session.state}` });
+        if (now > session.deadlineAt)
+          return session.finish({ type: 'closed', reason: `Nothing happened in time while ${session.state}` });
         if (session.readyAt === null || !session.client) return;
         const { client: probed } = session;
         try {
@@ -291,5 +314,14 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     await Promise.all([...sessions.keys()].map(stop));
   }
 
-  return { start, stop, logout, client, qr: (instanceId) => sessions.get(instanceId)?.qr ?? null, pairingCode, tick, close };
+  return {
+    start,
+    stop,
+    logout,
+    client,
+    qr: (instanceId) => sessions.get(instanceId)?.qr ?? null,
+    pairingCode,
+    tick,
+    close,
+  };
 }

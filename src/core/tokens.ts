@@ -29,7 +29,15 @@ const cacheSize = 10_000;
 const touchEveryMs = 60_000;
 
 /** Returns the use cases of tokens. A key is 15 characters and a secret 43, `[A-Za-z0-9_-]`: with `token ` they fit Frappe's 140. */
-export function createTokens({ store, clock, newId }: { store: TokenStore; clock: Clock; newId: () => string }): Tokens {
+export function createTokens({
+  store,
+  clock,
+  newId,
+}: {
+  store: TokenStore;
+  clock: Clock;
+  newId: () => string;
+}): Tokens {
   const cache = new Map<string, { stored: StoredToken | null; readAt: number }>();
   const touched = new Map<string, number>();
 
@@ -69,7 +77,8 @@ export function createTokens({ store, clock, newId }: { store: TokenStore; clock
     async ensure({ accountId, key, secret, title }) {
       const stored = await store.byKey(key);
       if (!stored) return insert({ accountId, title, scope: 'full' }, key, secret);
-      if (!matches(stored, secret)) throw new GatewayError('conflict', `The API key ${key} exists with another secret: choose another key`);
+      if (!matches(stored, secret))
+        throw new GatewayError('conflict', `The API key ${key} exists with another secret: choose another key`);
       return stored;
     },
 

@@ -31,7 +31,8 @@ interface LoaderDeps {
   writeResults(): Promise<void>;
 }
 
-const prefetch = 64;
+/** Deliveries of one endpoint in memory at most. */
+export const prefetch = 64;
 /** An endpoint with so many chats waiting behind a failure gets nothing new until some of them are resolved. */
 const maxHeld = 500;
 
@@ -80,7 +81,8 @@ export function createLoader(deps: LoaderDeps): WebhookLoader {
   }
 
   async function refill(lane: Lane): Promise<number | null> {
-    const limit = prefetch + lane.known.size;
+    // What is known may still be in the database as it was, and is passed over.
+    const limit = Math.max(prefetch - lane.ready.length, 1) + lane.known.size;
     const { due, held, nextDueAt } = await readRetries(lane, limit);
     const full = fullChats(lane);
     // Retries stand before what came later, so all that are due are loaded first.

@@ -12,7 +12,7 @@ import type { Secrets } from './secrets.ts';
 import { createDeliverer, type DeliveryEnd } from './webhook-delivery.ts';
 import { createFinisher, type Finished } from './webhook-finisher.ts';
 import { dropReady, forget, isIdle, type Job, type Lane, takeJob } from './webhook-lane.ts';
-import { createLoader } from './webhook-loader.ts';
+import { createLoader, prefetch } from './webhook-loader.ts';
 import type { WebhookComposer } from './webhook-request.ts';
 import { breakerState, type WebhookPolicy } from './webhook-schedule.ts';
 import { type EndpointChange, settle } from './webhook-settle.ts';
@@ -53,7 +53,7 @@ export interface WebhookWorker {
 const endpointConcurrency = 8;
 const globalConcurrency = 64;
 /** Below this many loaded deliveries the next ones are loaded. */
-const lowWater = 24;
+const lowWater = 40;
 const maxBodyBytes = 32 * 1024 * 1024;
 /** Deliveries that nobody announced (another process wrote them) are found by looking. */
 const scanMs = 30_000;
@@ -91,7 +91,9 @@ export function createWebhookWorker(deps: WorkerDeps): WebhookWorker {
         active.add(lane);
         begin(lane, job);
       }
-      if (lane.more && !lane.loading && (!job || lane.ready.length < lowWater)) track(load(lane));
+      // With places left and only busy chats in memory, others are looked for.
+      const wanted = !job && lane.inFlight < laneLimit(lane) ? prefetch : lowWater;
+      if (lane.more && !lane.loading && lane.ready.length < wanted) track(load(lane));
       else if (!job && isIdle(lane)) letGo(lane);
     }
   }

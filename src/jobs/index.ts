@@ -1,4 +1,4 @@
-import cron from 'node-cron';
+import { schedule } from 'node-cron';
 import type { Logger } from 'pino';
 import { reasonOf } from '../model/errors.ts';
 import type { Clock } from '../model/time.ts';
@@ -48,7 +48,7 @@ export function startJobs(jobs: Job[], log: Logger): Jobs {
   }
 
   const tasks = jobs.map((job) =>
-    cron.schedule(job.schedule, () => {
+    schedule(job.schedule, () => {
       if (!running.has(job.name)) running.set(job.name, once(job));
     }),
   );

@@ -1,3 +1,5 @@
+import type { CampaignCounters, CampaignState, PauseReason, RecipientState } from './campaign.ts';
+
 /**
  * The catalogue of facts that the gateway stores once and tells webhook endpoints. A new event is a row here;
  * each dialect's `webhooks.ts` then may render it.
@@ -6,6 +8,15 @@ export const eventTable = {
   'message.received': 'A message arrived from WhatsApp',
   'message.status': 'An outgoing message was sent, delivered, read, or failed',
   'instance.status': 'An instance changed its state',
+  'campaign.started': 'A campaign began to send',
+  'campaign.paused': 'A campaign was paused, by a person or by the gateway',
+  'campaign.resumed': 'A paused campaign goes on, or a completed one got new recipients',
+  'campaign.completed': 'A campaign has served its last recipient',
+  'campaign.cancelled': 'A campaign was cancelled, or its end time came',
+  'campaign.failed': 'A campaign cannot go on: its instance was deleted',
+  'campaign.recipient': 'A recipient of a campaign was served or could not be (campaigns that ask for it)',
+  'contact.opted_out': 'A person asked not to be written to in bulk',
+  'contact.opted_in': 'A person who had opted out may be written to again',
 } as const satisfies Record<string, string>;
 
 export type EventType = keyof typeof eventTable;
@@ -15,6 +26,30 @@ export interface EventPayloads {
   'message.received': { messageId: string };
   'message.status': { messageId: string; state: string; ack: number; reason: string | null };
   'instance.status': { state: string; reason: string | null };
+  'campaign.started': CampaignPayload;
+  'campaign.paused': CampaignPayload;
+  'campaign.resumed': CampaignPayload;
+  'campaign.completed': CampaignPayload;
+  'campaign.cancelled': CampaignPayload;
+  'campaign.failed': CampaignPayload;
+  'campaign.recipient': {
+    campaignId: string;
+    phone: string;
+    state: RecipientState;
+    reason: string | null;
+    messageId: string | null;
+  };
+  'contact.opted_out': { phone: string; source: string };
+  'contact.opted_in': { phone: string; source: string };
+}
+
+/** What campaign events say: the state the campaign is in then, and why. */
+export interface CampaignPayload {
+  campaignId: string;
+  name: string;
+  state: CampaignState;
+  reason: PauseReason | null;
+  counters: CampaignCounters;
 }
 
 /** A fact that happened, stored once. */

@@ -1,10 +1,24 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomFillSync } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
 
 /** Returns a maker of ULIDs: 26 characters that sort by time, strictly increasing within one process. */
 export function createIdSource(now: () => number): () => string {
-  const next = monotonicFactory();
+  const next = monotonicFactory(createRandom());
   return () => next(now());
+}
+
+/** Returns numbers in [0, 1) from random bytes drawn 4 KiB at a time: a ULID asks for 16, and each draw is a system call. */
+function createRandom(): () => number {
+  const pool = new Uint8Array(4096);
+  let used = pool.length;
+  return () => {
+    if (used === pool.length) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    used += 1;
+    return pool[used - 1]! / 256;
+  };
 }
 
 /**

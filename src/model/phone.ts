@@ -1,4 +1,9 @@
-import { type CountryCode, getCountryCallingCode, isSupportedCountry, parsePhoneNumberFromString } from 'libphonenumber-js/min';
+import {
+  type CountryCode,
+  getCountryCallingCode,
+  isSupportedCountry,
+  parsePhoneNumberFromString,
+} from 'libphonenumber-js/min';
 import { GatewayError } from './errors.ts';
 import { type Jid, parseJid, phoneJid } from './jid.ts';
 
@@ -28,7 +33,8 @@ export function parsePhone(text: string, defaultCountry: string | null): string 
     const callingCode = getCountryCallingCode(country);
     if (cleaned.startsWith(callingCode)) {
       const international = parsePhoneNumberFromString(`+${cleaned}`);
-      if (international?.isValid() && international.countryCallingCode === callingCode) return digitsOf(international.number);
+      if (international?.isValid() && international.countryCallingCode === callingCode)
+        return digitsOf(international.number);
     }
     const national = parsePhoneNumberFromString(cleaned, country);
     if (national?.isValid()) return digitsOf(national.number);
@@ -44,7 +50,10 @@ export function parseAddress(text: string, defaultCountry: string | null): Jid {
   const jid = parseJid(text);
   if (jid) return jid;
   const phone = parsePhone(text, defaultCountry);
-  if (!phone) throw new GatewayError('invalid_number', `${text.trim() || 'An empty text'} is not a valid phone number`, { details: { number: text } });
+  if (!phone)
+    throw new GatewayError('invalid_number', `${text.trim() || 'An empty text'} is not a valid phone number`, {
+      details: { number: text },
+    });
   return phoneJid(phone);
 }
 

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import knex, { type Knex } from 'knex';
 import { migrations } from '../../migrations/index.ts';
 import { GatewayError } from '../model/errors.ts';
+import { createWalFlush } from './wal-flush.ts';
 
 /** A connection pool or a transaction: what every store function runs its statements on. */
 export type Connection = Knex | Knex.Transaction;
@@ -14,44 +15,56 @@ export interface Database {
   readonly engine: 'sqlite' | 'mysql';
   /** Runs `work` in one transaction; repeated when the engine chose it as a deadlock's victim, so it must only touch the database. */
   transaction<T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T>;
+  /** Runs one statement, repeated like a transaction. */
+  statement<T>(work: () => PromiseLike<T>): Promise<T>;
+  /** Resolves when everything committed so far survives a power cut; what a caller is told is kept must wait for it. */
+  flushed(): Promise<void>;
   /** Brings the schema up to date and returns the names of what was run. @throws GatewayError conflict when the schema is newer than the program */
   migrate(): Promise<string[]>;
-  /** @throws GatewayError unavailable when the database does not answer or its schema is older than the program */
+  /** @throws GatewayError unavailable when the schema is older than the program, conflict when it is newer; Error when the database does not answer */
   assertMigrated(): Promise<void>;
   close(): Promise<void>;
 }
 
 const deadlockAttempts = 4;
 
+/** knex prints to the console what it throws as well; the one who catches it logs it. */
+const quiet: Knex.Logger = { warn: () => undefined, error: () => undefined, debug: () => undefined };
+
 /** Opens `sqlite:PATH` or `mysql://…`; connecting happens at first use. */
 export function createDatabase(url: string): Database {
   const engine = url.startsWith('sqlite:') ? 'sqlite' : 'mysql';
-  const pool = engine === 'sqlite' ? openSqlite(url.slice('sqlite:'.length)) : openMysql(url);
+  const file = engine === 'sqlite' ? resolve(url.slice('sqlite:'.length)) : null;
+  const pool = file ? openSqlite(file) : openMysql(url);
+  // MySQL and MariaDB flush at each commit (innodb_flush_log_at_trx_commit = 1, their default).
+  const flushed = file ? createWalFlush(file) : () => Promise.resolve();
 
-  async function transaction<T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
+  async function statement<T>(work: () => PromiseLike<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await pool.transaction(work);
+        return await work();
       } catch (error) {
         if (attempt >= deadlockAttempts || !isDeadlock(error)) throw error;
       }
     }
   }
 
+  const transaction = <T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> =>
+    statement(() => pool.transaction(work));
+
   async function migrate(): Promise<string[]> {
-    const { unknown } = await schemaState(pool);
-    if (unknown.length > 0)
-      throw new GatewayError('conflict', `The database was written by a newer version of the gateway (it has ${unknown.join(', ')}): update the gateway`);
+    await knownSchema(pool);
     const [, names] = (await pool.migrate.latest(migrationConfig)) as [number, string[]];
     return names;
   }
 
   async function assertMigrated(): Promise<void> {
-    const { missing } = await schemaState(pool);
-    if (missing.length > 0) throw new GatewayError('unavailable', `The database lacks ${missing.join(', ')}: run npm run migrate`);
+    const { missing } = await knownSchema(pool);
+    if (missing.length > 0)
+      throw new GatewayError('unavailable', `The database lacks ${missing.join(', ')}: run npm run migrate`);
   }
 
-  return { knex: pool, engine, transaction, migrate, assertMigrated, close: () => pool.destroy() };
+  return { knex: pool, engine, transaction, statement, flushed, migrate, assertMigrated, close: () => pool.destroy() };
 }
 
 const migrationConfig: Knex.MigratorConfig = {
@@ -62,28 +75,47 @@ const migrationConfig: Knex.MigratorConfig = {
   },
 };
 
+/** Returns which migrations the database lacks. @throws GatewayError conflict when it has some that this program does not know */
+async function knownSchema(pool: Knex): Promise<{ missing: string[] }> {
+  const { missing, unknown } = await schemaState(pool);
+  if (unknown.length > 0)
+    throw new GatewayError(
+      'conflict',
+      `The database was written by a newer version of the gateway (it has ${unknown.join(', ')}): update the gateway`,
+    );
+  return { missing };
+}
+
 /** Returns which migrations the database lacks, and which it has that this program does not know. */
 async function schemaState(pool: Knex): Promise<{ missing: string[]; unknown: string[] }> {
   const known = migrations.map((migration) => migration.name);
   if (!(await pool.schema.hasTable('knex_migrations'))) return { missing: known, unknown: [] };
   const done = ((await pool('knex_migrations').select('name')) as { name: string }[]).map((row) => row.name);
-  return { missing: known.filter((name) => !done.includes(name)), unknown: done.filter((name) => !known.includes(name)) };
+  return {
+    missing: known.filter((name) => !done.includes(name)),
+    unknown: done.filter((name) => !known.includes(name)),
+  };
 }
 
-function openSqlite(path: string): Knex {
-  const filename = resolve(path);
+function openSqlite(filename: string): Knex {
   mkdirSync(dirname(filename), { recursive: true });
   return knex({
     client: libsqlClient(),
+    log: quiet,
     connection: { filename },
     useNullAsDefault: true,
     // One connection: SQLite has one writer, and a statement takes microseconds.
     pool: {
       min: 1,
       max: 1,
-      afterCreate: (connection: { exec(sql: string): void }, done: (error: Error | null, connection: unknown) => void) => {
-        // WAL + FULL: a committed row survives a power cut, at one fsync a commit.
-        connection.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;');
+      afterCreate: (
+        connection: { exec(sql: string): void },
+        done: (error: Error | null, connection: unknown) => void,
+      ) => {
+        // A commit survives the process; `flushed` makes it survive a power cut.
+        connection.exec(
+          'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;',
+        );
         done(null, connection);
       },
     },
@@ -93,9 +125,20 @@ function openSqlite(path: string): Knex {
 function openMysql(url: string): Knex {
   return knex({
     client: 'mysql2',
+    log: quiet,
     connection: { uri: url.replace(/^mariadb:/, 'mysql:'), charset: 'utf8mb4' } as Knex.MySql2ConnectionConfig,
-    pool: { min: 0, max: 10 },
+    pool: {
+      min: 0,
+      max: 10,
+      // Rows are claimed by conditional updates, so the gap locks of the default level would only cost deadlocks.
+      afterCreate: (connection: MysqlConnection, done: (error: Error | null, connection: unknown) => void) =>
+        connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', (error) => done(error, connection)),
+    },
   });
+}
+
+interface MysqlConnection {
+  query(sql: string, done: (error: Error | null) => void): void;
 }
 
 /** knex's better-sqlite3 dialect on `libsql`, which has the same API and ships prebuilt binaries inside npm packages. */
@@ -104,9 +147,28 @@ function libsqlClient(): typeof Knex.Client {
   const BetterSqlite3 = require('knex/lib/dialects/better-sqlite3/index.js') as new (...args: unknown[]) => Knex.Client;
   return class extends BetterSqlite3 {
     _driver(): unknown {
-      return require('libsql');
+      return keepStatements(require('libsql') as LibsqlDatabase);
     }
   } as unknown as typeof Knex.Client;
+}
+
+type LibsqlDatabase = new (...args: unknown[]) => { prepare(sql: string): unknown };
+
+const keptStatements = 200;
+
+/** knex prepares every statement anew; the 200 latest are kept, which halves the time of a small one. */
+function keepStatements(Database: LibsqlDatabase): LibsqlDatabase {
+  return class extends Database {
+    private readonly kept = new Map<string, unknown>();
+
+    override prepare(sql: string): unknown {
+      const statement = this.kept.get(sql) ?? super.prepare(sql);
+      this.kept.delete(sql);
+      this.kept.set(sql, statement);
+      if (this.kept.size > keptStatements) this.kept.delete(this.kept.keys().next().value!);
+      return statement;
+    }
+  };
 }
 
 function isDeadlock(error: unknown): boolean {

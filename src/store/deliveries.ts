@@ -65,15 +65,25 @@ export interface DeliveryStore {
 
 /** Returns the tables of deliveries and their attempts. */
 export function createDeliveryStore({ knex }: Database): DeliveryStore {
-  const joined = (endpointId: string, state: 'pending' | 'retry', limit: number) =>
-    knex('webhook_deliveries as d')
-      .join('events as e', 'e.id', 'd.event_id')
-      .where({ 'd.endpoint_id': endpointId, 'd.state': state })
-      .orderBy('d.id')
-      .limit(limit)
-      .select('d.id as delivery_id', 'd.endpoint_id', 'd.state', 'd.attempt', 'e.*');
   const waiting = (endpointId: string) => knex('webhook_deliveries').where({ endpoint_id: endpointId, state: 'retry' });
-  const read = async (query: Knex.QueryBuilder) => ((await query) as JoinedRow[]).map(fromRow);
+  const inOrder = (endpointId: string, state: 'pending' | 'retry', limit: number) =>
+    knex('webhook_deliveries')
+      .where({ endpoint_id: endpointId, state })
+      .orderBy('id')
+      .limit(limit)
+      .select('id', 'endpoint_id', 'event_id', 'state', 'attempt');
+
+  /** The events are read by a second query: with a join, SQLite walks all events first. */
+  async function withEvents(query: Knex.QueryBuilder): Promise<Delivery[]> {
+    const rows = (await query) as DeliveryRow[];
+    if (rows.length === 0) return [];
+    const eventRows = (await knex('events').whereIn('id', [...new Set(rows.map((row) => row.event_id))])) as EventRow[];
+    const events = new Map(eventRows.map((row) => [row.id, eventOf(row)]));
+    return rows.flatMap((row) => {
+      const event = events.get(row.event_id);
+      return event ? [{ id: row.id, endpointId: row.endpoint_id, event, state: row.state, attempt: row.attempt }] : [];
+    });
+  }
 
   return {
     async insert(connection, deliveries) {
@@ -92,11 +102,12 @@ export function createDeliveryStore({ knex }: Database): DeliveryStore {
     },
 
     fresh({ endpointId, notOf, limit }) {
-      const query = joined(endpointId, 'pending', limit);
-      return read(notOf.length > 0 ? query.whereNotIn('d.order_key', notOf) : query);
+      const query = inOrder(endpointId, 'pending', limit);
+      return withEvents(notOf.length > 0 ? query.whereNotIn('order_key', notOf) : query);
     },
 
-    dueRetries: ({ endpointId, now, limit }) => read(joined(endpointId, 'retry', limit).where('d.due_at', '<=', now)),
+    dueRetries: ({ endpointId, now, limit }) =>
+      withEvents(inOrder(endpointId, 'retry', limit).where('due_at', '<=', now)),
 
     async heldKeys({ endpointId, now, belowAttempt, limit }) {
       const rows = (await waiting(endpointId)
@@ -167,16 +178,12 @@ function groupEnded(results: readonly DeliveryResult[]): { state: DeliveryState;
   return [...groups.values()];
 }
 
-type JoinedRow = EventRow & { delivery_id: string; endpoint_id: string; state: 'pending' | 'retry'; attempt: number };
-
-function fromRow(row: JoinedRow): Delivery {
-  return {
-    id: row.delivery_id,
-    endpointId: row.endpoint_id,
-    event: eventOf(row),
-    state: row.state,
-    attempt: row.attempt,
-  };
+interface DeliveryRow {
+  id: string;
+  endpoint_id: string;
+  event_id: string;
+  state: 'pending' | 'retry';
+  attempt: number;
 }
 
 interface AttemptRow {

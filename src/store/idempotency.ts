@@ -25,7 +25,13 @@ export function createIdempotencyStore({ knex }: Database): IdempotencyStore {
     },
 
     async insert(trx, { accountId, key, now, requestHash, messageId }) {
-      await trx('idempotency_keys').insert({ account_id: accountId, idempotency_key: key, request_hash: requestHash, answer: messageId, created_at: now });
+      await trx('idempotency_keys').insert({
+        account_id: accountId,
+        idempotency_key: key,
+        request_hash: requestHash,
+        answer: messageId,
+        created_at: now,
+      });
     },
 
     async prune(before) {

@@ -8,7 +8,12 @@ import { nextNumber } from './sequences.ts';
 export type InstancePatch = Partial<Omit<Instance, 'id' | 'accountId' | 'createdAt'>>;
 
 export interface InstanceStore {
-  create(input: { accountId: string; title: string | null; defaultCountry: string | null; now: number }): Promise<Instance>;
+  create(input: {
+    accountId: string;
+    title: string | null;
+    defaultCountry: string | null;
+    now: number;
+  }): Promise<Instance>;
   byId(id: string): Promise<Instance | null>;
   byIds(ids: string[]): Promise<Instance[]>;
   list(accountId: string): Promise<Instance[]>;
@@ -97,7 +102,8 @@ function toColumns(patch: InstancePatch): Record<string, unknown> {
   const columns: Record<string, unknown> = {};
   for (const [key, column] of Object.entries(columnOf)) {
     const value = patch[key as keyof InstancePatch];
-    if (value !== undefined) columns[column] = key === 'reason' && typeof value === 'string' ? value.slice(0, 500) : value;
+    if (value !== undefined)
+      columns[column] = key === 'reason' && typeof value === 'string' ? value.slice(0, 500) : value;
   }
   return columns;
 }

@@ -32,7 +32,10 @@ export interface MessageStore {
   /** Moves messages on when the ack is news; returns the rows that changed. */
   applyAcks(trx: Knex.Transaction, input: { instanceId: string; acks: AckUpdate[]; now: number }): Promise<Message[]>;
   /** Ends outgoing messages that are not accepted yet; returns the rows that changed. */
-  finish(trx: Knex.Transaction, input: { ids: string[]; state: MessageState; reason: FailureReason | null }): Promise<Message[]>;
+  finish(
+    trx: Knex.Transaction,
+    input: { ids: string[]; state: MessageState; reason: FailureReason | null },
+  ): Promise<Message[]>;
   setContent(trx: Connection, id: string, content: Content): Promise<void>;
   /** Returns inbound messages whose event has not been written: their file was being fetched when the gateway ended. */
   unannounced(instanceId: string): Promise<Message[]>;
@@ -56,7 +59,9 @@ export function createMessageStore(database: Database): MessageStore {
 
   return {
     async insert(messages, connection) {
-      if (messages.length > 0) await table(connection).insert(messages.map(toRow));
+      if (messages.length === 0) return;
+      const insert = () => table(connection).insert(messages.map(toRow));
+      await (connection ? insert() : database.statement(insert));
     },
 
     async byId(id) {
@@ -67,12 +72,17 @@ export function createMessageStore(database: Database): MessageStore {
 
     async byWaId({ accountId, waId }) {
       const instances = knex('instances').where({ account_id: accountId }).select('id');
-      const found = await read(table().whereIn('instance_id', instances).whereIn('direction', ['in', 'out']).where({ wa_id: waId }).limit(1));
+      const found = await read(
+        table().whereIn('instance_id', instances).whereIn('direction', ['in', 'out']).where({ wa_id: waId }).limit(1),
+      );
       return found[0] ?? null;
     },
 
     async knownInbound(trx, { instanceId, waIds }) {
-      const rows = (await table(trx).where({ instance_id: instanceId, direction: 'in' }).whereIn('wa_id', waIds).select('wa_id')) as { wa_id: string }[];
+      const rows = (await table(trx)
+        .where({ instance_id: instanceId, direction: 'in' })
+        .whereIn('wa_id', waIds)
+        .select('wa_id')) as { wa_id: string }[];
       return new Set(rows.map((row) => row.wa_id));
     },
 
@@ -89,7 +99,11 @@ export function createMessageStore(database: Database): MessageStore {
         );
         if (queued.length === 0) return [];
         const ids = queued.map((message) => message.id);
-        await table(trx).whereIn('id', ids).where({ state: 'queued' }).update({ state: 'sending' }).increment('attempts', 1);
+        await table(trx)
+          .whereIn('id', ids)
+          .where({ state: 'queued' })
+          .update({ state: 'sending' })
+          .increment('attempts', 1);
         return queued.map((message) => ({ ...message, state: 'sending' as const, attempts: message.attempts + 1 }));
       }),
 
@@ -115,32 +129,53 @@ export function createMessageStore(database: Database): MessageStore {
       if (acks.length === 0) return [];
       const newest = new Map<string, AckUpdate>();
       for (const ack of acks) if (ack.ack >= (newest.get(ack.waId)?.ack ?? -2)) newest.set(ack.waId, ack);
-      const rows = await read(table(trx).where({ instance_id: instanceId, direction: 'out' }).whereIn('wa_id', [...newest.keys()]).forUpdate());
+      const rows = await read(
+        table(trx)
+          .where({ instance_id: instanceId, direction: 'out' })
+          .whereIn('wa_id', [...newest.keys()])
+          .forUpdate(),
+      );
 
-      const changed: Message[] = [];
-      for (const message of rows) {
+      const changed = rows.flatMap((message) => {
         const update = newest.get(message.waId);
-        if (!update || !isNews(message, update)) continue;
-        const next = { ...message, state: update.state, ack: update.ack, waKey: update.waKey, ackedAt: now, reason: reasonFor(update) };
+        if (!update || !isNews(message, update)) return [];
+        const { state, ack, waKey } = update;
+        return [{ ...message, state, ack, waKey, ackedAt: now, reason: reasonFor(update) }];
+      });
+      const keys = new Map(rows.map((message) => [message.id, message.waKey]));
+      for (const group of groupBy(changed, (message) => message.ack)) {
+        const { state, ack, reason } = group[0]!;
         await table(trx)
-          .where({ id: message.id })
-          .update({ state: next.state, ack: next.ack, wa_key: next.waKey, acked_at: now, reason: next.reason });
-        changed.push(next);
+          .whereIn(
+            'id',
+            group.map((message) => message.id),
+          )
+          .update({ state, ack, acked_at: now, reason });
       }
+      // A chat that moved to a LID has a new key; that is rare.
+      for (const { id, waKey } of changed)
+        if (keys.get(id) !== waKey) await table(trx).where({ id }).update({ wa_key: waKey });
       return changed;
     },
 
     async finish(trx, { ids, state, reason }) {
-      const open = await read(table(trx).whereIn('id', ids).whereIn('state', ['queued', 'sending', 'uncertain']).forUpdate());
+      const open = await read(
+        table(trx).whereIn('id', ids).whereIn('state', ['queued', 'sending', 'uncertain']).forUpdate(),
+      );
       if (open.length === 0) return [];
       await table(trx)
-        .whereIn('id', open.map((message) => message.id))
+        .whereIn(
+          'id',
+          open.map((message) => message.id),
+        )
         .update({ state, reason });
       return open.map((message) => ({ ...message, state, reason }));
     },
 
     async setContent(trx, id, content) {
-      await table(trx).where({ id }).update({ content: JSON.stringify(content) });
+      await table(trx)
+        .where({ id })
+        .update({ content: JSON.stringify(content) });
     },
 
     unannounced: (instanceId) => read(table().where({ instance_id: instanceId, state: 'fetching' }).orderBy('id')),
@@ -150,20 +185,36 @@ export function createMessageStore(database: Database): MessageStore {
     },
 
     async countQueued(instanceId) {
-      const row = (await table().where({ instance_id: instanceId, state: 'queued' }).count({ n: '*' }).first()) as { n: number };
+      const row = (await table().where({ instance_id: instanceId, state: 'queued' }).count({ n: '*' }).first()) as {
+        n: number;
+      };
       return Number(row.n);
     },
 
     async expired(now) {
-      const rows = (await table().where({ state: 'queued' }).whereNotNull('expires_at').where('expires_at', '<=', now).limit(500).select('id')) as { id: string }[];
+      const rows = (await table()
+        .where({ state: 'queued' })
+        .whereNotNull('expires_at')
+        .where('expires_at', '<=', now)
+        .limit(500)
+        .select('id')) as { id: string }[];
       return rows.map((row) => row.id);
     },
 
     async openIds(instanceId) {
-      const rows = (await table().where({ instance_id: instanceId }).whereIn('state', ['queued', 'sending']).select('id')) as { id: string }[];
+      const rows = (await table()
+        .where({ instance_id: instanceId })
+        .whereIn('state', ['queued', 'sending'])
+        .select('id')) as { id: string }[];
       return rows.map((row) => row.id);
     },
   };
+}
+
+function groupBy<T>(items: T[], keyOf: (item: T) => unknown): T[][] {
+  const groups = new Map<unknown, T[]>();
+  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
+  return [...groups.values()];
 }
 
 /** Acks only move forward; an error counts only while nobody has received the message. */

@@ -2,7 +2,10 @@ import type { Knex } from 'knex';
 
 /** Returns the next number of a named series, starting at 1, inside the caller's transaction. */
 export async function nextNumber(trx: Knex.Transaction, name: string): Promise<number> {
-  await trx('sequences').insert({ name, value: 1 }).onConflict('name').merge({ value: trx.raw('?? + 1', ['sequences.value']) });
+  await trx('sequences')
+    .insert({ name, value: 1 })
+    .onConflict('name')
+    .merge({ value: trx.raw('?? + 1', ['sequences.value']) });
   const row = (await trx('sequences').where({ name }).first('value')) as { value: number };
   return row.value;
 }

@@ -36,7 +36,9 @@ export function createTokenStore({ knex }: Database): TokenStore {
     },
 
     async revoke({ accountId, key, now }) {
-      const changed = await knex('tokens').where({ account_id: accountId, token_key: key, revoked_at: null }).update({ revoked_at: now });
+      const changed = await knex('tokens')
+        .where({ account_id: accountId, token_key: key, revoked_at: null })
+        .update({ revoked_at: now });
       return changed > 0;
     },
 

@@ -37,7 +37,15 @@ forEachDatabase((open) => {
 
   function startOutbox(): { outbox: Outbox; client: ScriptedClient } {
     const announcer: Announcer = { enqueue: async (_, added) => void events.push(...added) };
-    const made = createOutbox({ database: opened.database, messages, announcer, readBase64: async () => 'QUJD', clock, log: pino({ level: 'silent' }), retryDelayMs: 20 });
+    const made = createOutbox({
+      database: opened.database,
+      messages,
+      announcer,
+      readBase64: async () => 'QUJD',
+      clock,
+      log: pino({ level: 'silent' }),
+      retryDelayMs: 20,
+    });
     return { outbox: made, client: createScriptedClient((outcomes) => made.onSent(instance.id, outcomes)) };
   }
 
@@ -97,27 +105,41 @@ forEachDatabase((open) => {
     await outbox.instanceReady(instance.id, client);
     await until('16 are handed over', () => client.sent.length === 16);
     client.answer = (message) => accepted(message);
-    outbox.onSent(instance.id, client.sent.slice(0, 16).map((message) => accepted(message)));
+    outbox.onSent(
+      instance.id,
+      client.sent.slice(0, 16).map((message) => accepted(message)),
+    );
     await until('all are accepted', async () => {
       await outbox.flush();
-      return (await messages.byIds(added.map((message) => message.id))).every((message) => message.state === 'accepted');
+      return (await messages.byIds(added.map((message) => message.id))).every(
+        (message) => message.state === 'accepted',
+      );
     });
     expect(client.sent.map((message) => message.waId)).toEqual(added.map((message) => message.waId));
   });
 
   it('ends a refused message with its reason and goes on', async () => {
-    client.answer = (message) => (message.chat.startsWith('999') ? { result: 'refused', waId: message.waId, reason: 'not_on_whatsapp', detail: '' } : accepted(message));
+    client.answer = (message) =>
+      message.chat.startsWith('999')
+        ? { result: 'refused', waId: message.waId, reason: 'not_on_whatsapp', detail: '' }
+        : accepted(message);
     const refused = await add({ chat: '999757123456@c.us' as Message['chat'] });
     const fine = await add();
     await outbox.instanceReady(instance.id, client);
     await until('the second is accepted', async () => (await stateOf(fine)) === 'accepted');
     expect(await stateOf(refused)).toBe('failed: not_on_whatsapp');
-    expect(events).toContainEqual(expect.objectContaining({ type: 'message.status', payload: expect.objectContaining({ messageId: refused.id, state: 'failed' }) }));
+    expect(events).toContainEqual(
+      expect.objectContaining({
+        type: 'message.status',
+        payload: expect.objectContaining({ messageId: refused.id, state: 'failed' }),
+      }),
+    );
   });
 
   it('sends again with the same id after an error, and gives up after five times', async () => {
     let left = 1;
-    client.answer = (message) => (left-- > 0 ? { result: 'error', waId: message.waId, detail: 'upload failed' } : accepted(message));
+    client.answer = (message) =>
+      left-- > 0 ? { result: 'error', waId: message.waId, detail: 'upload failed' } : accepted(message);
     const message = await add();
     await outbox.instanceReady(instance.id, client);
     await until('it is accepted', async () => (await stateOf(message)) === 'accepted');
@@ -139,7 +161,10 @@ forEachDatabase((open) => {
     ({ outbox, client } = startOutbox());
     client.stored.set(stored.waId, { waId: stored.waId, waKey: stored.waKey, ack: 2 });
     await outbox.instanceReady(instance.id, client);
-    await until('both are known', async () => (await stateOf(lost)) === 'accepted' && (await stateOf(stored)) === 'delivered');
+    await until(
+      'both are known',
+      async () => (await stateOf(lost)) === 'accepted' && (await stateOf(stored)) === 'delivered',
+    );
     expect(client.sent.map(({ waId, retry }) => ({ waId, retry }))).toEqual([
       { waId: lost.waId, retry: true },
       { waId: stored.waId, retry: true },
@@ -157,7 +182,8 @@ forEachDatabase((open) => {
     await outbox.instanceReady(instance.id, client);
     const message = await add();
     await until('it is accepted', async () => (await stateOf(message)) === 'accepted');
-    const ack = (level: 1 | 2 | 3 | -1) => outbox.onAcks(instance.id, [{ waId: message.waId, waKey: message.waKey, ack: level }]);
+    const ack = (level: 1 | 2 | 3 | -1) =>
+      outbox.onAcks(instance.id, [{ waId: message.waId, waKey: message.waKey, ack: level }]);
     ack(3);
     expect(await stateOf(message)).toBe('read');
     ack(1);

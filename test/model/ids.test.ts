@@ -24,7 +24,9 @@ it('a message key is written and read as whatsapp-web.js does', () => {
   const chat = parseJid('255755123456@c.us')!;
   expect(serializeMessageKey({ fromMe: true, chat, id: '3EB0AA' })).toBe('true_255755123456@c.us_3EB0AA');
   const group = parseJid('120363041234567890@g.us')!;
-  expect(serializeMessageKey({ fromMe: false, chat: group, id: 'AA', participant: chat })).toBe('false_120363041234567890@g.us_AA_255755123456@c.us');
+  expect(serializeMessageKey({ fromMe: false, chat: group, id: 'AA', participant: chat })).toBe(
+    'false_120363041234567890@g.us_AA_255755123456@c.us',
+  );
   expect(bareMessageId('false_120363041234567890@g.us_AA_255755123456@c.us')).toBe('AA');
   expect(bareMessageId('3EB0AA')).toBe('3EB0AA');
 });
@@ -32,5 +34,6 @@ it('a message key is written and read as whatsapp-web.js does', () => {
 it('a Jid keeps its person and drops the device', () => {
   expect(parseJid('255755123456:12@s.whatsapp.net')).toBe('255755123456@c.us');
   expect(parseJid('status@broadcast')).toBe('status@broadcast');
-  for (const text of ['', '@c.us', 'x@c.us', '255755123456@evil.com', '2557 5@c.us', '1'.repeat(30) + '@c.us']) expect(parseJid(text)).toBeNull();
+  for (const text of ['', '@c.us', 'x@c.us', '255755123456@evil.com', '2557 5@c.us', '1'.repeat(30) + '@c.us'])
+    expect(parseJid(text)).toBeNull();
 });

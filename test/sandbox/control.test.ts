@@ -190,5 +190,6 @@ describe('the phone simulator', () => {
     expect(await call('unlink', { instance_id: 'one' })).toMatchObject({ status: 200 });
     await gone;
     expect(await call('unlink', { instance_id: 'one' })).toMatchObject({ status: 400 });
+    await until(() => qr);
   });
 });

@@ -130,6 +130,7 @@ describe('the network', () => {
     const client = await bed.start('a', { linkAs: PHONE, name: 'Shop' });
     await client.destroy();
     const { network } = bed.sandbox;
+    await until(() => network.linked()[0]?.online === false);
     const group = network.createGroup({ subject: 'Staff', owner: PHONE, members: [OTHER] });
     network.receive({ to: PHONE, from: OTHER, text: 'one', name: 'Ann' });
     const twice = { to: PHONE, from: OTHER, group: group.id, text: 'two', id: '3ATWICE' };

@@ -7,14 +7,20 @@ forEachDatabase((open) => {
     const { database, drop } = await open();
     await database.knex('accounts').insert({ id: 'CUST-0001', title: 'Ünïcode 🙂', created_at: 1_767_791_640_123 });
     expect(await database.migrate()).toEqual([]);
-    expect(await database.knex('accounts').first()).toMatchObject({ title: 'Ünïcode 🙂', created_at: 1_767_791_640_123 });
+    expect(await database.knex('accounts').first()).toMatchObject({
+      title: 'Ünïcode 🙂',
+      created_at: 1_767_791_640_123,
+    });
     await drop();
   });
 
   it('refuses a schema that is newer than the program', async () => {
     const { database, drop } = await open();
-    await database.knex('knex_migrations').insert({ name: '29990101000000_future', batch: 2, migration_time: new Date() });
+    await database
+      .knex('knex_migrations')
+      .insert({ name: '29990101000000_future', batch: 2, migration_time: new Date() });
     await expect(database.migrate()).rejects.toThrow('29990101000000_future');
+    await expect(database.assertMigrated()).rejects.toThrow('29990101000000_future');
     await drop();
   });
 
@@ -34,6 +40,15 @@ forEachDatabase((open) => {
     });
     await expect(failing).rejects.toThrow('no');
     expect(await database.knex('accounts')).toEqual([]);
+    await drop();
+  });
+
+  it('flushes what was committed, also for many who ask at once', async () => {
+    const { database, drop } = await open();
+    for (let round = 0; round < 3; round += 1) {
+      await database.knex('accounts').insert({ id: `CUST-000${round}`, title: 'a', created_at: 1 });
+      await Promise.all(Array.from({ length: 20 }, () => database.flushed()));
+    }
     await drop();
   });
 

@@ -1,6 +1,13 @@
 import type { Jid } from '../../src/model/jid.ts';
 import type { Ack } from '../../src/model/message.ts';
-import type { ClientMessage, MessageLookup, ReceivedMessage, SendOutcome, SentMessage, WhatsAppClient } from '../../src/whatsapp/client.ts';
+import type {
+  ClientMessage,
+  MessageLookup,
+  ReceivedMessage,
+  SendOutcome,
+  SentMessage,
+  WhatsAppClient,
+} from '../../src/whatsapp/client.ts';
 
 /** A WhatsApp client whose answers a test scripts; the real one is tried in the end-to-end tests. */
 export interface ScriptedClient extends WhatsAppClient {

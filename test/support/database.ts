@@ -17,7 +17,10 @@ const mysqlUrl = process.env.TEST_MYSQL_URL ?? ((await answers(3306)) ? 'mysql:/
 /** Runs the same tests on SQLite and, where a server answers (or `TEST_MYSQL_URL` names one), on MariaDB/MySQL. */
 export function forEachDatabase(tests: (open: () => Promise<TestDatabase>, engine: 'sqlite' | 'mysql') => void): void {
   describe('on SQLite', () => tests(openSqlite, 'sqlite'));
-  describe.skipIf(!mysqlUrl)('on MariaDB', () => tests(openMysql, 'mysql'));
+  describe.skipIf(!mysqlUrl)(
+    mysqlUrl ? 'on MariaDB' : 'on MariaDB (skipped: none answers on 127.0.0.1:3306, and TEST_MYSQL_URL names none)',
+    () => tests(openMysql, 'mysql'),
+  );
 }
 
 /** Opens a fresh, migrated SQLite database in a folder of its own. */
@@ -48,15 +51,19 @@ async function migrated(url: string, remove: () => Promise<void>): Promise<TestD
 }
 
 async function onServer(sql: string): Promise<void> {
-  const server = createDatabase(mysqlUrl ?? '');
+  if (!mysqlUrl) throw new Error('No MariaDB answers on 127.0.0.1:3306, and TEST_MYSQL_URL names none');
+  const server = createDatabase(mysqlUrl);
   await server.knex.raw(sql);
   await server.close();
 }
 
 function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection({ host: '127.0.0.1', port, timeout: 500 });
-    socket.once('connect', () => done(true)).once('error', () => done(false)).once('timeout', () => done(false));
+    const socket = createConnection({ host: '127.0.0.1', port, timeout: 5_000 });
+    socket
+      .once('connect', () => done(true))
+      .once('error', () => done(false))
+      .once('timeout', () => done(false));
     function done(found: boolean) {
       socket.destroy();
       resolve(found);

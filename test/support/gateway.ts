@@ -79,7 +79,11 @@ export async function startGateway(databaseUrl: string, env: Record<string, stri
 
     async waitUntilReady(instanceId) {
       const caller = accountCaller((await gateway.app.core.accounts.first()).id);
-      await until(`${instanceId} is ready`, async () => (await gateway.app.core.instances.get(caller, instanceId)).state === 'ready', 30_000);
+      await until(
+        `${instanceId} is ready`,
+        async () => (await gateway.app.core.instances.get(caller, instanceId)).state === 'ready',
+        30_000,
+      );
     },
 
     async restart() {

@@ -39,7 +39,7 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
   const readyAfterMs: number[] = [];
   let gateway = await spawnGateway(env);
   let serial = 0;
-  let stopped = false;
+  const load = { stopped: false };
 
   const instanceId = (await gateway.call('wap_bridge.api.instances.create_instance', {})).json.instance_id as string;
   await gateway.call('wap_bridge.api.instances.get_qr', { instance_id: instanceId });
@@ -48,14 +48,19 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
   await ready(gateway);
 
   async function ready(process: GatewayProcess): Promise<void> {
-    const state = async () => (await process.call('wap_bridge.api.instances.instance_status', { instance_id: instanceId })).json.status;
-    await until(`${instanceId} is ready\n${process.output().slice(-3000)}`, async () => (await state()) === 'ready', 60_000);
+    const state = async () =>
+      (await process.call('wap_bridge.api.instances.instance_status', { instance_id: instanceId })).json.status;
+    await until(
+      `${instanceId} is ready\n${process.output().slice(-3000)}`,
+      async () => (await state()) === 'ready',
+      60_000,
+    );
   }
 
   /** One after another, a text by the API, by the SMS gateway, or one from the other phone. */
-  async function load(sender: number): Promise<void> {
+  async function write(sender: number): Promise<void> {
     const methods = ['send_api_message', 'erpnext_notification_gateway'];
-    while (!stopped) {
+    while (!load.stopped) {
       serial += 1;
       const text = `message ${serial}`;
       try {
@@ -64,7 +69,12 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
           written.add(text);
         } else {
           const method = `wap_bridge.api.whatsapp.${methods[(serial + sender) % 2]}`;
-          const { status, json } = await gateway.call(method, { instance_id: instanceId, from_number: own, to_number: friend, message: text });
+          const { status, json } = await gateway.call(method, {
+            instance_id: instanceId,
+            from_number: own,
+            to_number: friend,
+            message: text,
+          });
           if (status === 200 && json.ok === true) accepted.add(text);
         }
       } catch {
@@ -74,7 +84,7 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
     }
   }
 
-  const loads = Array.from({ length: senders }, (_, sender) => load(sender));
+  const loads = Array.from({ length: senders }, (_, sender) => write(sender));
   try {
     for (let kill = 0; kill < kills; kill += 1) {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 700));
@@ -85,7 +95,7 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
       readyAfterMs.push(Date.now() - killedAt);
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
-    stopped = true;
+    load.stopped = true;
     await Promise.all(loads);
 
     const arrivals = new Map<string, Set<string>>();
@@ -95,9 +105,13 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
     const deadlineAt = Date.now() + settleMs;
     do {
       await new Promise((resolve) => setTimeout(resolve, 250));
-      const { messages } = (await gateway.sandbox(`messages?instance_id=${instanceId}`)) as { messages: { id: string; from: string; text?: string }[] };
-      for (const message of messages) if (message.text && message.from.startsWith(own)) add(arrivals, message.text, message.id);
-      for (const request of receiver.requests) add(told, JSON.parse(request.body).message.body as string, request.headers['webhook-id'] as string);
+      const { messages } = (await gateway.sandbox(`messages?instance_id=${instanceId}`)) as {
+        messages: { id: string; from: string; text?: string }[];
+      };
+      for (const message of messages)
+        if (message.text && message.from.startsWith(own)) add(arrivals, message.text, message.id);
+      for (const request of receiver.requests)
+        add(told, JSON.parse(request.body).message.body as string, request.headers['webhook-id'] as string);
     } while ((missing().length > 0 || untold().length > 0) && Date.now() < deadlineAt);
 
     return {
@@ -111,7 +125,7 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
       readyAfterMs: readyAfterMs.toSorted((a, b) => a - b),
     };
   } finally {
-    stopped = true;
+    load.stopped = true;
     await gateway.kill('SIGTERM');
     await receiver.close();
     await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });

@@ -84,7 +84,8 @@ export function defineSending(page: SandboxPage): void {
     for (const row of await page.database.unsent()) {
       // One model for each message: its receipts and the answer to this sending must not overwrite each other.
       const msg = page.Msg.get(row.key) ?? (page.Msg.add(page.loadMsg(row))[0] as MsgModel);
-      void send(msg);
+      // The row may be older than the model: an ack is written a moment after it came.
+      if (msg.ack === 0) void send(msg);
     }
   };
 

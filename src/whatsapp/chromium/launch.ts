@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import puppeteer from 'puppeteer';
+import { launch } from 'puppeteer';
 import { withTimeout } from '../../model/time.ts';
 import type { LaunchBrowser } from '../webjs/client.ts';
 import { type FoundBrowser, headlessMode } from './find.ts';
@@ -20,7 +20,7 @@ export function createLauncher(input: {
   return async ({ instanceId, profileDir }) => {
     const lock = await openProfile(profileDir);
     try {
-      const browser = await puppeteer.launch({
+      const browser = await launch({
         executablePath: input.browser.path,
         headless: headlessMode(input.browser.kind),
         args: browserArgs({

@@ -83,7 +83,11 @@ function createWebjsClient({ launch, web, instanceId, profileDir, onEvent }: Cli
   }
 
   /** Calls the bridge in the page; rejects when the page does not answer in time. */
-  function call<K extends keyof PageBridge>(method: K, timeoutMs: number, ...args: Parameters<PageBridge[K]>): Promise<Awaited<ReturnType<PageBridge[K]>>> {
+  function call<K extends keyof PageBridge>(
+    method: K,
+    timeoutMs: number,
+    ...args: Parameters<PageBridge[K]>
+  ): Promise<Awaited<ReturnType<PageBridge[K]>>> {
     const answer = page().evaluate(callBridge, method, args) as Promise<Awaited<ReturnType<PageBridge[K]>>>;
     return withTimeout(answer, timeoutMs, 'WhatsApp Web does not answer');
   }
@@ -99,7 +103,11 @@ function createWebjsClient({ launch, web, instanceId, profileDir, onEvent }: Cli
 
     requestPairingCode: (phone) => {
       if (!linked) throw new Error('The page is not open');
-      return withTimeout(linked.requestPairingCode(phone), callTimeoutMs, 'WhatsApp did not answer with a pairing code');
+      return withTimeout(
+        linked.requestPairingCode(phone),
+        callTimeoutMs,
+        'WhatsApp did not answer with a pairing code',
+      );
     },
 
     async logout() {
@@ -125,7 +133,11 @@ function createWebjsClient({ launch, web, instanceId, profileDir, onEvent }: Cli
     async downloadMedia(waKey) {
       const answer = await call('downloadMedia', mediaTimeoutMs, waKey);
       if ('error' in answer) throw new Error(answer.error);
-      return { data: Buffer.from(answer.data, 'base64'), mimeType: answer.mimeType, ...(answer.filename ? { filename: answer.filename } : {}) };
+      return {
+        data: Buffer.from(answer.data, 'base64'),
+        mimeType: answer.mimeType,
+        ...(answer.filename ? { filename: answer.filename } : {}),
+      };
     },
 
     async receivedSince(sinceMs) {

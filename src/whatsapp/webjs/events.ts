@@ -45,7 +45,10 @@ export function toReceivedMessage(message: PageMessage): ReceivedMessage | null 
   };
 }
 
-function mediaInfo(message: PageMessage, type: NonNullable<ReturnType<typeof mediaTypeOf>>): NonNullable<ReceivedMessage['mediaInfo']> {
+function mediaInfo(
+  message: PageMessage,
+  type: NonNullable<ReturnType<typeof mediaTypeOf>>,
+): NonNullable<ReceivedMessage['mediaInfo']> {
   return {
     type,
     mimeType: message.mimeType ?? 'application/octet-stream',

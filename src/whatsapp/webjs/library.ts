@@ -86,7 +86,8 @@ export class LinkedPage extends whatsapp.Client {
     // The library's own handler calls `window` in Node when the QR codes run out (Client.js:283).
     await page.exposeFunction('onAuthAppStateChangedEvent', (state: string) => {
       this.hooks.onState(state);
-      if (state === 'UNPAIRED_IDLE') void page.evaluate(refreshQr).catch((error: unknown) => this.hooks.onBroken(error));
+      if (state === 'UNPAIRED_IDLE')
+        void page.evaluate(refreshQr).catch((error: unknown) => this.hooks.onBroken(error));
     });
   }
 

@@ -34,7 +34,10 @@ const typeOfPage: Record<string, OutgoingContent['type']> = {
 };
 
 /** Returns what the page is asked to send. */
-export function encodeContent(content: OutgoingContent, mediaBase64: string | undefined): Pick<PageSend, 'text' | 'media' | 'options'> {
+export function encodeContent(
+  content: OutgoingContent,
+  mediaBase64: string | undefined,
+): Pick<PageSend, 'text' | 'media' | 'options'> {
   const codec = codecs[content.type] as Codec<OutgoingContent>;
   return codec.encode(content, mediaBase64);
 }

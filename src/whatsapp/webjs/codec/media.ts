@@ -4,7 +4,10 @@ import type { PageSendOptions } from '../page/records.ts';
 import type { Codec } from './index.ts';
 
 /** Returns the codec of one kind of file: the bytes travel as base64, the caption beside them. */
-export function mediaCodec<T extends MediaType>(type: T, options: PageSendOptions): Codec<MediaContent & { type: T; media: MediaRef }> {
+export function mediaCodec<T extends MediaType>(
+  type: T,
+  options: PageSendOptions,
+): Codec<MediaContent & { type: T; media: MediaRef }> {
   return {
     encode(content, mediaBase64) {
       if (mediaBase64 === undefined) throw new GatewayError('invalid_media', 'The file of the message is missing');

@@ -35,14 +35,19 @@ export function installBridge(bindingName: string): void {
   }
 
   // ---- sending: one after another ----
-  let sending: Promise<void> = Promise.resolve();
-  const known = new Map<string, Promise<void>>();
+  // A message has its place in the chat once it is in the collection; the next one need not wait until it is on disk as well.
+  let sending: Promise<unknown> = Promise.resolve();
+  const known = new Set<string>();
+  const onAdded = new Map<string, () => void>();
 
   function send(messages: PageSend[]): void {
     for (const message of messages) {
       if (known.has(message.waId)) continue;
-      sending = sending.then(() => sendOne(message)).finally(() => known.delete(message.waId));
-      known.set(message.waId, sending);
+      known.add(message.waId);
+      sending = sending.then(() => {
+        const added = new Promise<void>((resolve) => onAdded.set(message.waId, resolve));
+        return Promise.race([added, sendOne(message)]);
+      });
     }
   }
 
@@ -51,6 +56,9 @@ export function installBridge(bindingName: string): void {
       report(await deliver(message));
     } catch (error: any) {
       report({ kind: 'error', waId: message.waId, detail: String(error?.message ?? error).slice(0, 500) });
+    } finally {
+      known.delete(message.waId);
+      onAdded.delete(message.waId);
     }
   }
 
@@ -64,13 +72,19 @@ export function installBridge(bindingName: string): void {
     const isPerson = wid.server === 'c.us' || wid.isUser?.();
     if (isPerson && !Chat.get(wid)) {
       const exists = await page.require('WAWebQueryExistsJob').queryWidExists(wid);
-      if (!exists?.wid) return { kind: 'refused', waId, reason: 'not_on_whatsapp', detail: `${message.chat} is not on WhatsApp` };
+      if (!exists?.wid)
+        return { kind: 'refused', waId, reason: 'not_on_whatsapp', detail: `${message.chat} is not on WhatsApp` };
     }
     const chat = await page.WWebJS.getChat(message.chat, { getAsModel: false });
-    if (!chat) return { kind: 'refused', waId, reason: 'chat_not_found', detail: `WhatsApp Web has no chat ${message.chat}` };
+    if (!chat)
+      return { kind: 'refused', waId, reason: 'chat_not_found', detail: `WhatsApp Web has no chat ${message.chat}` };
 
     const key = messageKey(chat, waId);
-    const options = { ...message.options, ...(message.media ? { media: message.media } : {}), extraOptions: { id: key } };
+    const options = {
+      ...message.options,
+      ...(message.media ? { media: message.media } : {}),
+      extraOptions: { id: key },
+    };
     await page.WWebJS.sendMessage(chat, message.text, options);
     const stored = Msg.get(text(key));
     if (!stored) throw new Error('WhatsApp Web did not store the message');
@@ -123,11 +137,29 @@ export function installBridge(bindingName: string): void {
   }
 
   // ---- what arrives ----
-  const silent = new Set(['e2e_notification', 'notification', 'notification_template', 'gp2', 'group_notification', 'protocol', 'broadcast_notification', 'call_log', 'debug', 'revoked', 'ciphertext', 'reaction']);
+  const silent = new Set([
+    'e2e_notification',
+    'notification',
+    'notification_template',
+    'gp2',
+    'group_notification',
+    'protocol',
+    'broadcast_notification',
+    'call_log',
+    'debug',
+    'revoked',
+    'ciphertext',
+    'reaction',
+  ]);
   const chains = new Map<string, Promise<void>>();
 
   function isForUs(message: any): boolean {
-    return !message.id.fromMe && !silent.has(message.type) && !message.isStatusV3 && text(message.id.remote) !== 'status@broadcast';
+    return (
+      !message.id.fromMe &&
+      !silent.has(message.type) &&
+      !message.isStatusV3 &&
+      text(message.id.remote) !== 'status@broadcast'
+    );
   }
 
   function received(message: any): void {
@@ -139,7 +171,12 @@ export function installBridge(bindingName: string): void {
 
     // The phone behind a LID is asked for first; later messages of the same chat wait, so that the order stays.
     const chain = (before ?? Promise.resolve())
-      .then(async () => report({ kind: 'message', message: { ...described, senderPhone: described.senderPhone ?? (await askPhone(described.sender)) } }))
+      .then(async () =>
+        report({
+          kind: 'message',
+          message: { ...described, senderPhone: described.senderPhone ?? (await askPhone(described.sender)) },
+        }),
+      )
       .finally(() => chains.get(chat) === chain && chains.delete(chat));
     chains.set(chat, chain);
   }
@@ -147,7 +184,8 @@ export function installBridge(bindingName: string): void {
   function describe(message: any): PageMessage {
     const chat = text(message.id.remote);
     const sender = text(message.author ?? message.id.participant ?? message.from);
-    const hasMedia = Boolean(message.directPath || message.mediaData || message.mediaObject) && Boolean(message.mimetype);
+    const hasMedia =
+      Boolean(message.directPath || message.mediaData || message.mediaObject) && Boolean(message.mimetype);
     return {
       waId: message.id.id,
       waKey: text(message.id),
@@ -182,6 +220,7 @@ export function installBridge(bindingName: string): void {
   }
 
   Msg.on('add', (message: any) => {
+    if (message.id.fromMe) onAdded.get(message.id.id)?.();
     if (!message.isNewMsg) return;
     if (message.type === 'ciphertext') message.once('change:type', () => received(message));
     else received(message);
@@ -232,7 +271,8 @@ export function installBridge(bindingName: string): void {
     const message = await lookUp([waKey]);
     if (!message?.mediaData) return { error: 'WhatsApp Web does not know the message any more' };
     if (message.mediaData.mediaStage === 'REUPLOADING') return { error: 'The file has expired at WhatsApp' };
-    if (message.mediaData.mediaStage !== 'RESOLVED') await message.downloadMedia({ downloadEvenIfExpensive: true, rmrReason: 1 });
+    if (message.mediaData.mediaStage !== 'RESOLVED')
+      await message.downloadMedia({ downloadEvenIfExpensive: true, rmrReason: 1 });
     if (String(message.mediaData.mediaStage).includes('ERROR')) return { error: 'WhatsApp could not deliver the file' };
     const quiet = { addAnnotations: () => quiet, addPoint: () => quiet };
     const bytes = await page.require('WAWebDownloadManager').downloadManager.downloadAndMaybeDecrypt({

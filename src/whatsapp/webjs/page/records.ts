@@ -56,6 +56,8 @@ export interface PageBridge {
   find(keys: { waId: string; chat: string }[]): Promise<{ waId: string; waKey: string; ack: Ack }[]>;
   receivedSince(sinceSeconds: number): Promise<PageMessage[]>;
   checkNumber(jid: string): Promise<string | null>;
-  downloadMedia(waKey: string): Promise<{ data: string; mimeType: string; filename: string | null } | { error: string }>;
+  downloadMedia(
+    waKey: string,
+  ): Promise<{ data: string; mimeType: string; filename: string | null } | { error: string }>;
   account(): { phone: string; lid: string | null; pushName: string | null; webVersion: string };
 }

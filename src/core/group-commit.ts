@@ -1,0 +1,54 @@
+/** Writes items that come at the same time in one statement. */
+export interface GroupCommit<T> {
+  /** Resolves when the item is committed; rejects with the reason its own write failed. */
+  add(item: T): Promise<void>;
+}
+
+interface Waiting<T> {
+  item: T;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+const mostItems = 100;
+
+/**
+ * Returns a writer that gathers what arrives while the write before it runs: one disk flush then serves all of them.
+ * A group that fails is written item by item, so that a bad one harms nobody else.
+ */
+export function createGroupCommit<T>(write: (items: T[]) => Promise<void>): GroupCommit<T> {
+  let waiting: Waiting<T>[] = [];
+  let running = false;
+
+  async function run(): Promise<void> {
+    running = true;
+    while (waiting.length > 0) {
+      const group = waiting.slice(0, mostItems);
+      waiting = waiting.slice(mostItems);
+      await writeGroup(group);
+    }
+    running = false;
+  }
+
+  async function writeGroup(group: Waiting<T>[]): Promise<void> {
+    try {
+      await write(group.map(({ item }) => item));
+      for (const { resolve } of group) resolve();
+    } catch (error) {
+      if (group.length === 1) group[0]!.reject(error);
+      else for (const one of group) await writeGroup([one]);
+    }
+  }
+
+  return {
+    add: (item) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ item, resolve, reject });
+        // What else arrives in this turn joins the group.
+        if (!running) {
+          running = true;
+          setImmediate(() => void run());
+        }
+      }),
+  };
+}

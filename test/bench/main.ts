@@ -1,0 +1,37 @@
+import { benchInbound } from './inbound.ts';
+import { benchInstances } from './instances.ts';
+import { benchSends } from './sends.ts';
+import { printTable } from './measure.ts';
+import { benchWebhooks } from './webhooks.ts';
+
+/** `npm run bench -- NAME…`; all of them without a name. */
+const benches: Record<string, () => Promise<void>> = {
+  sends: benchSends,
+  inbound: benchInbound,
+  webhooks: async () => {
+    const results = [await benchWebhooks({ engine: 'sqlite' }), await benchWebhooks({ engine: 'mysql' })];
+    printTable(
+      'Webhook deliveries (1,000 events, receiver in its own process)',
+      ['', 'per second', 'bare undici loop', '×', 'lost', 'twice', 'chats out of order'],
+      results.map((r) => [
+        r.engine,
+        r.deliveriesPerSecond,
+        r.bareLoopPerSecond,
+        r.deliveriesPerSecond / r.bareLoopPerSecond,
+        r.lost,
+        r.doubled,
+        r.disordered,
+      ]),
+    );
+  },
+  instances: benchInstances,
+};
+
+const names = process.argv.slice(2).filter((name) => !name.startsWith('-'));
+const unknown = names.filter((name) => !benches[name]);
+if (unknown.length > 0) {
+  process.stderr.write(`There is no benchmark ${unknown.join(', ')}: choose from ${Object.keys(benches).join(', ')}\n`);
+  process.exit(2);
+}
+for (const name of names.length > 0 ? names : Object.keys(benches)) await benches[name]!();
+process.exit(0);

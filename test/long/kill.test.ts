@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest';
+import { forEachDatabase } from '../support/database.ts';
+import { runKills } from '../support/kill-run.ts';
+
+const kills = Number(process.env.KILLS ?? 50);
+
+forEachDatabase((open, engine) => {
+  it(`loses nothing and doubles nothing over ${kills} kills`, async () => {
+    const opened = await open();
+    const report = await runKills({ kills, databaseUrl: opened.url });
+    await opened.drop();
+    const { readyAfterMs, ...counts } = report;
+    process.stdout.write(
+      `${engine} ${JSON.stringify({ ...counts, readyAfterMs: { median: readyAfterMs[kills >> 1], most: readyAfterMs.at(-1) } })}\n`,
+    );
+    expect(report).toMatchObject({ lost: [], doubled: [], untold: [], toldTwice: [] });
+  });
+});
