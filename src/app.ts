@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
@@ -20,6 +21,7 @@ import { createDialects, webhookDialects } from './dialects/index.ts';
 import { createHttpApp } from './http/app.ts';
 import { createHttpServer } from './http/server.ts';
 import { gatewayJobs, startJobs } from './jobs/index.ts';
+import { isLocalhost, loopbacks } from './model/address.ts';
 import { reasonOf } from './model/errors.ts';
 import { accountCaller } from './model/token.ts';
 import { createIdSource } from './model/ids.ts';
@@ -128,7 +130,7 @@ export async function createApp({
     const accounts = createAccounts({ store: createAccountStore(database), clock });
     const tokens = createTokens({ store: createTokenStore(database), clock, newId });
     const secrets = createSecrets(await readSecretKey(config));
-    const outbound = createOutbound({ allowCidrs: config.webhookAllowCidrs, denyTargets: [] });
+    const outbound = createOutbound({ allowCidrs: config.webhookAllowCidrs, denyTargets: ownTargets(config, port) });
     closers.push(() => outbound.close());
     const media = createMedia({
       store: createMediaStore(database),
@@ -251,6 +253,21 @@ export async function createApp({
     listener = (request, response) => void serve(request, response);
     return { url, port, core, sandbox, close };
   }
+}
+
+/** What no webhook and no media URL may reach, whatever networks are allowed: this gateway and its database. */
+function ownTargets(config: Config, port: number): { address: string; port: number }[] {
+  const places = [{ host: config.host, port }, { host: 'localhost', port }];
+  if (config.databaseUrl.includes('://')) {
+    const { hostname, port: databasePort } = new URL(config.databaseUrl);
+    places.push({ host: hostname, port: Number(databasePort || 3306) });
+  }
+  return places.flatMap((place) => addressesOf(place.host).map((address) => ({ address, port: place.port })));
+}
+
+function addressesOf(host: string): string[] {
+  if (isLocalhost(host)) return [...loopbacks];
+  return isIP(host) ? [host] : [];
 }
 
 /** What the phone simulator sees of the instances: those of the first account. */
