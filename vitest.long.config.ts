@@ -1,8 +1,6 @@
-import { defineConfig, mergeConfig } from 'vitest/config';
-import base from './vitest.config.ts';
+import { defineConfig } from 'vitest/config';
 
 /** The runs that take longer than anyone waits: `npm run test:long`. */
-export default mergeConfig(
-  base,
-  defineConfig({ test: { include: ['test/long/**/*.test.ts'], exclude: [], testTimeout: 3_600_000 } }),
-);
+export default defineConfig({
+  test: { include: ['test/long/**/*.test.ts'], testTimeout: 3_600_000, hookTimeout: 60_000, maxWorkers: 1 },
+});

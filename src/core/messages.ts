@@ -58,7 +58,7 @@ interface MessagesDeps {
 }
 
 /** In these states no phone is linked: a message would wait for a person. */
-const unlinkedStates: readonly InstanceState[] = ['created', 'qr', 'pairing', 'logged_out', 'stopped'];
+const unlinkedStates: ReadonlySet<InstanceState> = new Set(['created', 'qr', 'pairing', 'logged_out', 'stopped']);
 
 /** Returns the use cases of messages. */
 export function createMessages(deps: MessagesDeps): Messages {
@@ -69,7 +69,7 @@ export function createMessages(deps: MessagesDeps): Messages {
     const repeated = input.idempotency ? await repetition(caller, input.idempotency) : null;
     if (repeated) return repeated;
     const { instance } = input;
-    if (!input.queueUnlinked && (unlinkedStates.includes(instance.state) || instance.desiredState === 'stopped'))
+    if (!input.queueUnlinked && (unlinkedStates.has(instance.state) || instance.desiredState === 'stopped'))
       throw new GatewayError(
         'instance_not_ready',
         `Instance ${instance.id} is not linked to WhatsApp (it is ${instance.state})`,

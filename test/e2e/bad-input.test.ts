@@ -113,7 +113,9 @@ forEachDatabase((open) => {
   });
 
   it('does not post webhooks to itself, though its network is allowed', async () => {
-    const { status, json } = await gateway.call('wap_bridge.api.settings.set_webhook', { url: `${gateway.app.url}/api/method/ping` });
+    const { status, json } = await gateway.call('wap_bridge.api.settings.set_webhook', {
+      url: `${gateway.app.url}/api/method/ping`,
+    });
     expect(status).toBe(417);
     expect(json.message).toContain('address');
   });

@@ -10,7 +10,7 @@ forEachDatabase((open) => {
     const instance = await buildInstance(database);
     const claimed: string[] = [];
     const sending: AckUpdate[] = [];
-    let inserting = true;
+    const load = { inserting: true };
 
     const insert = async () => {
       for (let index = 0; index < 24; index += 1) {
@@ -21,14 +21,16 @@ forEachDatabase((open) => {
     };
     // Acks of messages that are not the gateway's come as well.
     const acknowledge = async () => {
-      while (inserting) {
+      while (load.inserting) {
         const acks = [...sending.splice(0, 4), { waId: newId(), waKey: 'x', ack: 1 as const, state: 'sent' as const }];
-        await database.transaction((trx) => messages.applyAcks(trx, { instanceId: instance.id, acks, now: Date.now() }));
+        await database.transaction((trx) =>
+          messages.applyAcks(trx, { instanceId: instance.id, acks, now: Date.now() }),
+        );
       }
     };
     const claim = async () => {
       for (;;) {
-        const last = !inserting;
+        const last = !load.inserting;
         const rows = await messages.claimNext({ instanceId: instance.id, limit: 3, now: Date.now() });
         claimed.push(...rows.map((row) => row.id));
         if (rows.length === 0 && last) return;
@@ -36,7 +38,7 @@ forEachDatabase((open) => {
     };
     const others = [claim(), claim(), claim(), acknowledge(), acknowledge()];
     await Promise.all(Array.from({ length: 10 }, insert));
-    inserting = false;
+    load.inserting = false;
     await Promise.all(others);
 
     expect(claimed).toHaveLength(120);
