@@ -2,17 +2,20 @@ import type { Logger } from 'pino';
 import { reasonOf } from './model/errors.ts';
 
 const shutdownMs = 28_000;
+/** Ctrl-C reaches the program twice when npm passes on what the terminal has sent to everybody. */
+const echoMs = 1_000;
 
-/** Ends the program in good order at the first SIGINT or SIGTERM, at once at the second, and in any case within 28 s. */
+/** Ends the program in good order at the first SIGINT or SIGTERM, at once at a later second one, and in any case within 28 s. */
 export function endOnSignals({ log, close }: { log: Logger; close(): Promise<void> }): void {
-  let ending = false;
+  let endingSince: number | null = null;
 
   async function end(signal: string): Promise<void> {
-    if (ending) {
+    if (endingSince !== null) {
+      if (Date.now() - endingSince < echoMs) return;
       log.warn({ signal }, 'ending at once');
       process.exit(1);
     }
-    ending = true;
+    endingSince = Date.now();
     log.info({ signal }, 'ending');
     setTimeout(() => process.exit(1), shutdownMs).unref();
     try {

@@ -58,7 +58,9 @@ export function presentLimit(state: LimitState): Record<string, string> {
 
 /** Returns the answer to a send: `{"ok":true,"service":{"ok":true,"id":"true_…"}}` (seed 004), and how far it has come. */
 export function presentSend(message: Message): object {
-  return { ok: true, service: { ok: true, id: message.waKey }, status: message.state };
+  // What WhatsApp Web has not answered for yet is queued to the caller, wherever it is.
+  const status = message.state === 'sending' ? 'queued' : message.state;
+  return { ok: true, service: { ok: true, id: message.waKey }, status };
 }
 
 /** Returns an instance as `list_instances` and `instance_status` show it. */
