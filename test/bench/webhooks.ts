@@ -118,7 +118,8 @@ async function bareLoop(url: string, count: number): Promise<number> {
   return perSecond;
 }
 
-interface ForkedReceiver {
+/** A receiver in a process of its own. */
+export interface ForkedReceiver {
   url: string;
   waitFor(count: number): Promise<void>;
   /** Returns what arrived and forgets it. */
@@ -127,7 +128,7 @@ interface ForkedReceiver {
 }
 
 /** Runs the receiver in a process of its own, so that the two do not share a thread. */
-async function forkReceiver(): Promise<ForkedReceiver> {
+export async function forkReceiver(): Promise<ForkedReceiver> {
   const child = fork(
     fileURLToPath(
       new URL(import.meta.url.endsWith('.ts') ? './webhook-receiver.ts' : './webhook-receiver.js', import.meta.url),
