@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'puppeteer';
 import whatsapp from 'whatsapp-web.js';
-import { installBridge } from './page/bridge.ts';
+import { bridgeScript } from './page/bridge.ts';
 import type { PageRecord } from './page/records.ts';
 
 /** What the gateway hears from the library's page. */
@@ -34,7 +34,7 @@ const bindingName = '__wapbridgeReport';
 /**
  * The real library on a browser that the gateway has launched. Two things are ours: how the page is opened (a deadline,
  * main-frame navigations only, every failure reported, no profile deleted under a running browser) and which listeners
- * sit in it (`installBridge`).
+ * sit in it (`page/bridge.ts`).
  */
 export class LinkedPage extends whatsapp.Client {
   private readonly hooks: LibraryHooks;
@@ -68,7 +68,7 @@ export class LinkedPage extends whatsapp.Client {
 
   /** Called by the library when WhatsApp Web has synced, in place of its own listeners. */
   async attachEventListeners(): Promise<void> {
-    await this.internals.pupPage.evaluate(installBridge, bindingName);
+    await this.internals.pupPage.evaluate(bridgeScript(bindingName));
   }
 
   private get internals(): LibraryInternals {

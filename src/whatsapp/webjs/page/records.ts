@@ -61,3 +61,20 @@ export interface PageBridge {
   ): Promise<{ data: string; mimeType: string; filename: string | null } | { error: string }>;
   account(): { phone: string; lid: string | null; pushName: string | null; webVersion: string };
 }
+
+/** What the parts of the bridge share beside what Node calls. */
+export interface BridgeInside extends PageBridge {
+  report(record: PageRecord): void;
+  /** The serialized form of a Wid or MsgKey. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- WhatsApp Web's own objects have no types
+  text(id: any): string;
+  /** Returns the first message that is known under one of these serialized keys. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- as above
+  lookUp(keys: string[]): Promise<any>;
+  /** The LID behind a phone address, or the other way round, as far as the page knows. */
+  alternate(address: string): string | null;
+}
+
+/** One part of the bridge: runs in the page, may import nothing but types, and adds to the bridge. */
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+export type BridgePart = (bridge: BridgeInside, page: any, bindingName: string) => void;

@@ -1,0 +1,130 @@
+/* oxlint-disable typescript/no-explicit-any -- WhatsApp Web's own objects have no types */
+import type { BridgePart, PageMessage } from './records.ts';
+
+/** Runs in the page: tells what arrives as plain fields, and on request what arrived earlier. */
+export const receiving: BridgePart = (bridge, page) => {
+  const { Msg, Chat } = page.require('WAWebCollections');
+  const { report, text } = bridge;
+  const silent = new Set([
+    'e2e_notification',
+    'notification',
+    'notification_template',
+    'gp2',
+    'group_notification',
+    'protocol',
+    'broadcast_notification',
+    'call_log',
+    'debug',
+    'revoked',
+    'ciphertext',
+    'reaction',
+  ]);
+  const chains = new Map<string, Promise<void>>();
+
+  function isForUs(message: any): boolean {
+    return (
+      !message.id.fromMe &&
+      !silent.has(message.type) &&
+      !message.isStatusV3 &&
+      text(message.id.remote) !== 'status@broadcast'
+    );
+  }
+
+  function received(message: any): void {
+    if (!isForUs(message)) return;
+    const chat = text(message.id.remote);
+    const described = describe(message);
+    const before = chains.get(chat);
+    if (!before && described.senderPhone !== null) return report({ kind: 'message', message: described });
+
+    // The phone behind a LID is asked for first; later messages of the same chat wait, so that the order stays.
+    const chain = (before ?? Promise.resolve())
+      .then(async () =>
+        report({
+          kind: 'message',
+          message: { ...described, senderPhone: described.senderPhone ?? (await askPhone(described.sender)) },
+        }),
+      )
+      .finally(() => chains.get(chat) === chain && chains.delete(chat));
+    chains.set(chat, chain);
+  }
+
+  function describe(message: any): PageMessage {
+    const chat = text(message.id.remote);
+    const sender = text(message.author ?? message.id.participant ?? message.from);
+    const hasMedia =
+      Boolean(message.directPath || message.mediaData || message.mediaObject) && Boolean(message.mimetype);
+    return {
+      waId: message.id.id,
+      waKey: text(message.id),
+      chat,
+      sender,
+      senderPhone: knownPhone(sender),
+      senderName: message.notifyName || message.senderObj?.pushname || null,
+      type: message.type,
+      text: hasMedia ? '' : (message.body ?? ''),
+      caption: message.caption ?? '',
+      mimeType: message.mimetype ?? null,
+      filename: message.filename ?? null,
+      sizeBytes: message.size ?? null,
+      hasMedia,
+      t: message.t,
+    };
+  }
+
+  function knownPhone(sender: string): string | null {
+    if (sender.endsWith('@c.us')) return sender.slice(0, sender.indexOf('@'));
+    if (!sender.endsWith('@lid')) return null;
+    const phone = bridge.alternate(sender);
+    return phone ? phone.slice(0, phone.indexOf('@')) : null;
+  }
+
+  async function askPhone(sender: string): Promise<string | null> {
+    if (!sender.endsWith('@lid')) return null;
+    const answer = page.WWebJS.enforceLidAndPnRetrieval(sender).catch(() => null);
+    const late = new Promise((resolve) => setTimeout(resolve, 2000, null));
+    const result: any = await Promise.race([answer, late]);
+    return result?.phone ? text(result.phone).split('@')[0]! : null;
+  }
+
+  Msg.on('add', (message: any) => {
+    if (!message.isNewMsg) return;
+    if (message.type === 'ciphertext') message.once('change:type', () => received(message));
+    else received(message);
+  });
+  // Undecryptable messages are asked for again at the sender, as whatsapp-web.js switches on too.
+  try {
+    page.require('WAWebSyncGatingUtils').isPlaceholderMessageResendEnabled = () => true;
+  } catch {
+    // This page has no such switch.
+  }
+
+  bridge.receivedSince = async (sinceSeconds) => {
+    const messages: any[] = [];
+    for (const chat of Chat.getModelsArray()) {
+      if ((chat.t ?? 0) < sinceSeconds) continue;
+      for (const message of await messagesBackTo(chat, sinceSeconds)) if (isForUs(message)) messages.push(message);
+    }
+    messages.sort((a, b) => a.t - b.t);
+    const described: PageMessage[] = [];
+    for (const message of messages.slice(-5000)) {
+      const plain = describe(message);
+      described.push({ ...plain, senderPhone: plain.senderPhone ?? (await askPhone(plain.sender)) });
+    }
+    return described;
+  };
+
+  /** After a start a chat holds its last message at most: the page's database has the others. */
+  async function messagesBackTo(chat: any, sinceSeconds: number): Promise<any[]> {
+    const { loadEarlierMsgs } = page.require('WAWebChatLoadMessages');
+    const found = new Map<string, any>();
+    let loaded: any[] = chat.msgs.getModelsArray();
+    for (let round = 0; round < 50; round += 1) {
+      for (const message of loaded) found.set(text(message.id), message);
+      if (loaded.some((message) => message.t < sinceSeconds)) break;
+      loaded = await loadEarlierMsgs({ chat }).catch(() => null);
+      if (!loaded?.length) break;
+    }
+    return [...found.values()].filter((message) => message.t >= sinceSeconds);
+  }
+};

@@ -1,0 +1,82 @@
+/* oxlint-disable typescript/no-explicit-any -- WhatsApp Web's own objects have no types */
+import type { Ack } from '../../../model/message.ts';
+import type { BridgePart, PageRecord, PageSend } from './records.ts';
+
+/** Runs in the page: sends messages one after another under the ids that the gateway chose, and tells their acks. */
+export const sending: BridgePart = (bridge, page) => {
+  const { Msg, Chat } = page.require('WAWebCollections');
+  const MsgKey = page.require('WAWebMsgKey');
+  const widFactory = page.require('WAWebWidFactory');
+  const { report, text } = bridge;
+  // A message has its place in the chat once it is in the collection; the next one need not wait until it is on disk as well.
+  let queue: Promise<unknown> = Promise.resolve();
+  const known = new Set<string>();
+  const onAdded = new Map<string, () => void>();
+
+  bridge.send = (messages) => {
+    for (const message of messages) {
+      if (known.has(message.waId)) continue;
+      known.add(message.waId);
+      queue = queue.then(() => {
+        const added = new Promise<void>((resolve) => onAdded.set(message.waId, resolve));
+        return Promise.race([added, sendOne(message)]);
+      });
+    }
+  };
+
+  Msg.on('add', (message: any) => {
+    if (message.id.fromMe) onAdded.get(message.id.id)?.();
+  });
+  Msg.on('change:ack', (message: any, ack: Ack) => {
+    if (message.id.fromMe) report({ kind: 'ack', waId: message.id.id, waKey: text(message.id), ack });
+  });
+
+  async function sendOne(message: PageSend): Promise<void> {
+    try {
+      report(await deliver(message));
+    } catch (error: any) {
+      report({ kind: 'error', waId: message.waId, detail: String(error?.message ?? error).slice(0, 500) });
+    } finally {
+      known.delete(message.waId);
+      onAdded.delete(message.waId);
+    }
+  }
+
+  async function deliver(message: PageSend): Promise<PageRecord> {
+    const { waId } = message;
+    if (message.retry) {
+      const [found] = await bridge.find([{ waId, chat: message.chat }]);
+      if (found) return { kind: 'accepted', ...found };
+    }
+    const wid = widFactory.createWid(message.chat);
+    const isPerson = wid.server === 'c.us' || wid.isUser?.();
+    if (isPerson && !Chat.get(wid)) {
+      const exists = await page.require('WAWebQueryExistsJob').queryWidExists(wid);
+      if (!exists?.wid)
+        return { kind: 'refused', waId, reason: 'not_on_whatsapp', detail: `${message.chat} is not on WhatsApp` };
+    }
+    const chat = await page.WWebJS.getChat(message.chat, { getAsModel: false });
+    if (!chat)
+      return { kind: 'refused', waId, reason: 'chat_not_found', detail: `WhatsApp Web has no chat ${message.chat}` };
+
+    const key = messageKey(chat, waId);
+    const options = {
+      ...message.options,
+      ...(message.media ? { media: message.media } : {}),
+      extraOptions: { id: key },
+    };
+    await page.WWebJS.sendMessage(chat, message.text, options);
+    const stored = Msg.get(text(key));
+    if (!stored) throw new Error('WhatsApp Web did not store the message');
+    return { kind: 'accepted', waId, waKey: text(key), ack: (stored.ack ?? 0) as Ack };
+  }
+
+  /** The key as whatsapp-web.js builds it (Utils.js, sendMessage), but with the id that the gateway chose. */
+  function messageKey(chat: any, id: string): any {
+    const me = page.require('WAWebUserPrefsMeUser');
+    const byLid = chat.id.isLid() || chat.groupMetadata?.isLidAddressingMode;
+    const from = byLid ? me.getMaybeMeLidUser() : me.getMaybeMePnUser();
+    const participant = chat.id.isGroup?.() ? widFactory.asUserWidOrThrow(from) : undefined;
+    return new MsgKey({ from, to: chat.id, id, participant, selfDir: 'out' });
+  }
+};
