@@ -1,5 +1,7 @@
 import type { Knex } from 'knex';
 import * as initial from './20261120090000_initial.ts';
+import * as campaigns from './20261121090000_campaigns.ts';
+import * as webhooks from './20261121120000_webhooks.ts';
 
 /** One schema change. */
 export interface Migration {
@@ -13,4 +15,6 @@ export interface Migration {
  */
 export const migrations: readonly { name: string; migration: Migration }[] = [
   { name: '20261120090000_initial', migration: initial },
+  { name: '20261121090000_campaigns', migration: campaigns },
+  { name: '20261121120000_webhooks', migration: webhooks },
 ];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { createAccounts } from './core/accounts.ts';
+import { createCampaignEngine } from './core/campaign/engine.ts';
 import { createContacts } from './core/contacts.ts';
 import { createContentPreparation } from './core/content.ts';
 import { createInbox } from './core/inbox.ts';
@@ -62,6 +63,8 @@ export interface AppCore {
   instances: ReturnType<typeof createInstances>;
   messages: ReturnType<typeof createMessages>;
   contacts: ReturnType<typeof createContacts>;
+  campaigns: ReturnType<typeof createCampaignEngine>['campaigns'];
+  optOuts: ReturnType<typeof createCampaignEngine>['optOuts'];
   webhooks: ReturnType<typeof createWebhooks>;
 }
 
@@ -115,6 +118,7 @@ export async function createApp({
     const instanceStore = createInstanceStore(database);
     const messageStore = createMessageStore(database);
     const idempotency = createIdempotencyStore(database);
+    const mediaStore = createMediaStore(database);
 
     // ---- WhatsApp, or its stand-in ----
     const sandbox = config.sandbox ? await createSandbox({ dir: join(config.dataDir, 'sandbox'), syncDelayMs: 50 }) : null;
@@ -133,7 +137,7 @@ export async function createApp({
     const outbound = createOutbound({ allowCidrs: config.webhookAllowCidrs, denyTargets: ownTargets(config, port) });
     closers.push(() => outbound.close());
     const media = createMedia({
-      store: createMediaStore(database),
+      store: mediaStore,
       files: createMediaFiles({ dataDir: config.dataDir, newName: newId }),
       outbound,
       secrets,
@@ -158,12 +162,31 @@ export async function createApp({
       userAgent: `WapBridge-Gateway/${version}`,
       timeoutMs: config.webhookTimeoutMs,
       inlineMaxBytes: config.mediaInlineMaxBytes,
+      bodyMaxBytes: config.webhookBodyMaxBytes,
+      retentionDays: config.webhookRetentionDays,
     });
     closers.push(() => webhooks.stop());
+    const prepareContent = createContentPreparation(media);
+    const { campaigns, optOuts, lifecycle, dispatcher } = createCampaignEngine({
+      database,
+      messages: messageStore,
+      instances: instanceStore,
+      announcer: webhooks,
+      outbox: () => outbox,
+      prepareContent,
+      touchMedia: mediaStore.touch,
+      defaultCountry: config.defaultCountry,
+      retentionDays: config.campaignRetentionDays,
+      clock,
+      random,
+      newId,
+      log,
+    });
     const outbox = createOutbox({
       database,
       messages: messageStore,
       announcer: webhooks,
+      follower: lifecycle,
       readBase64: media.readBase64,
       clock,
       log,
@@ -175,6 +198,7 @@ export async function createApp({
       instances: instanceStore,
       lids: createLidStore(database),
       announcer: webhooks,
+      listener: optOuts,
       storeMedia: ({ accountId, file }) =>
         media.saveBytes({ accountId, bytes: file.data, mimeType: file.mimeType, filename: file.filename }),
       client: (instanceId) => supervisor.client(instanceId),
@@ -185,6 +209,7 @@ export async function createApp({
     const supervisor = createSupervisor({
       createClient: createWebjsFactory({ launch, web }),
       changeState: createStateWriter({ database, instances: instanceStore, announcer: webhooks }),
+      blocked: lifecycle.blocked,
       outbox,
       inbox,
       profilesDir: join(config.dataDir, 'profiles'),
@@ -195,6 +220,7 @@ export async function createApp({
       log,
     });
     closers.push(() => supervisor.close().then(() => inbox.settled()));
+    closers.push(() => dispatcher.close());
     const instances = createInstances({ store: instanceStore, supervisor, outbox, clock });
     const messages = createMessages({
       database,
@@ -202,13 +228,13 @@ export async function createApp({
       instances: instanceStore,
       idempotency,
       outbox,
-      prepareContent: createContentPreparation(media),
+      prepareContent,
       defaultCountry: config.defaultCountry,
       clock,
       newId,
     });
     const contacts = createContacts({ supervisor, defaultCountry: config.defaultCountry });
-    const core: AppCore = { accounts, tokens, instances, messages, contacts, webhooks };
+    const core: AppCore = { accounts, tokens, instances, messages, contacts, campaigns, optOuts, webhooks };
 
     // ---- HTTP ----
     const dialects = createDialects({
@@ -227,6 +253,7 @@ export async function createApp({
       version,
       publicUrl: () => url,
       bodyMaxBytes: config.bodyMaxBytes,
+      uploads: { dir: join(config.dataDir, 'uploads'), maxBytes: config.uploadMaxBytes },
       corsOrigins: config.corsOrigins,
       trustProxy: config.trustProxy,
     });
@@ -246,8 +273,9 @@ export async function createApp({
       });
     }
     webhooks.start();
+    await lifecycle.start();
     await instances.startWanted();
-    const jobs = startJobs(gatewayJobs({ outbox, supervisor, media, idempotency, clock }), log);
+    const jobs = startJobs(gatewayJobs({ outbox, supervisor, campaigns: lifecycle, webhooks, media, idempotency, clock }), log);
     closers.push(() => jobs.stop());
     const serve = koa.callback();
     listener = (request, response) => void serve(request, response);

@@ -34,10 +34,14 @@ export interface Config {
   syncSendTimeoutMs: number;
   webhookAllowCidrs: string[];
   webhookTimeoutMs: number;
+  webhookBodyMaxBytes: number;
+  webhookRetentionDays: number;
   mediaMaxBytes: number;
   mediaInlineMaxBytes: number;
   mediaRetentionDays: number;
+  campaignRetentionDays: number;
   bodyMaxBytes: number;
+  uploadMaxBytes: number;
   rateLimitPerMinute: number;
   corsOrigins: string[];
   logLevel: string;
@@ -158,6 +162,19 @@ export const settings = {
     schema: Joi.number().integer().min(100).max(120_000).default(15_000),
     doc: 'How long a webhook receiver may take to answer.',
   },
+  WEBHOOK_BODY_MAX_BYTES: {
+    key: 'webhookBodyMaxBytes',
+    schema: Joi.number()
+      .integer()
+      .min(128 * 1024)
+      .default(mib),
+    doc: 'Largest body of a webhook; a file that does not fit as base64 is a signed URL.',
+  },
+  WEBHOOK_RETENTION_DAYS: {
+    key: 'webhookRetentionDays',
+    schema: Joi.number().integer().min(3).default(14),
+    doc: 'Days that events, webhook deliveries and their attempts are kept, and can be sent again.',
+  },
   MEDIA_MAX_BYTES: {
     key: 'mediaMaxBytes',
     schema: Joi.number()
@@ -179,6 +196,11 @@ export const settings = {
     schema: Joi.number().integer().min(1).default(30),
     doc: 'Days after which stored files are removed.',
   },
+  CAMPAIGN_RETENTION_DAYS: {
+    key: 'campaignRetentionDays',
+    schema: Joi.number().integer().min(1).default(365),
+    doc: 'Days after its end that a campaign and its recipients are kept.',
+  },
   BODY_MAX_BYTES: {
     key: 'bodyMaxBytes',
     schema: Joi.number()
@@ -186,6 +208,14 @@ export const settings = {
       .min(1024)
       .default(36 * mib),
     doc: 'Largest request body (base64 makes a file a third larger).',
+  },
+  UPLOAD_MAX_BYTES: {
+    key: 'uploadMaxBytes',
+    schema: Joi.number()
+      .integer()
+      .min(1024)
+      .default(128 * mib),
+    doc: 'Largest list of campaign recipients in one call; it is kept on disk while it is read.',
   },
   RATE_LIMIT_PER_MINUTE: {
     key: 'rateLimitPerMinute',

@@ -11,6 +11,7 @@ import {
   type AddressRules,
 } from './model/address.ts';
 import { type ErrorCode, GatewayError } from './model/errors.ts';
+import { dispatchPost } from './outbound-post.ts';
 
 /** How the guarded fetch is set up. */
 export interface OutboundOptions extends AddressRules {
@@ -62,6 +63,7 @@ export interface Outbound {
 const keptBodyBytes = 1024;
 const readBodyBytes = 64 * 1024;
 const headersTimeoutMs = 15_000;
+const maxKnownUrls = 500;
 const bodyTimeoutMs = 5000;
 
 /** Returns the guarded fetch. */
@@ -76,6 +78,19 @@ export function createOutbound(options: OutboundOptions): Outbound {
     connections: 64,
     maxHeaderSize: 32 * 1024,
   });
+
+  /** URLs that were found good: receivers are asked again and again. Whether an address may be dialled is decided when it is. */
+  const known = new Map<string, { url: URL; path: string }>();
+
+  function parsed(text: string): { url: URL; path: string } {
+    const found = known.get(text);
+    if (found) return found;
+    const url = filter.parse(text);
+    const made = { url, path: `${url.pathname}${url.search}` };
+    if (known.size >= maxKnownUrls) known.clear();
+    known.set(text, made);
+    return made;
+  }
 
   /** Returns the addresses of a host; one bad address among them spoils all (B3.3). */
   async function resolve(hostname: string): Promise<LookupAddress[]> {
@@ -144,7 +159,6 @@ export function createOutbound(options: OutboundOptions): Outbound {
     init: {
       method: Dispatcher.HttpMethod;
       headers: Record<string, string>;
-      body?: string | Buffer;
       signal: AbortSignal;
       timeoutMs: number;
     },
@@ -155,7 +169,6 @@ export function createOutbound(options: OutboundOptions): Outbound {
         path: `${url.pathname}${url.search}`,
         method: init.method,
         headers: options.userAgent ? { 'user-agent': options.userAgent, ...init.headers } : init.headers,
-        body: init.body ?? null,
         signal: init.signal,
         headersTimeout: Math.max(headersTimeoutMs, init.timeoutMs),
         bodyTimeout: bodyTimeoutMs,
@@ -175,23 +188,33 @@ export function createOutbound(options: OutboundOptions): Outbound {
     },
 
     async post(text, { body, headers, timeoutMs }) {
-      const url = filter.parse(text);
+      const { url, path } = parsed(text);
       const startedAt = performance.now();
-      const deadline = createDeadline(timeoutMs);
-      try {
-        const answer = await request(url, { method: 'POST', headers, body, signal: deadline.signal, timeoutMs });
-        const shown = await readStart(answer.body);
-        const retryAfterSeconds = parseRetryAfter(answer.headers['retry-after']);
-        const hidden = (answer.statusCode < 200 || answer.statusCode > 299) && privateOrigins.has(url.origin);
-        return {
-          status: answer.statusCode,
-          body: hidden ? '' : shown,
-          durationMs: Math.round(performance.now() - startedAt),
-          ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
-        };
-      } finally {
-        deadline.clear();
-      }
+      const answer = await dispatchPost(
+        agent,
+        {
+          origin: url.origin,
+          path,
+          headers: options.userAgent ? { 'user-agent': options.userAgent, ...headers } : headers,
+          body,
+          timeoutMs,
+          headersTimeoutMs: Math.max(headersTimeoutMs, timeoutMs),
+          bodyTimeoutMs,
+          keepBytes: keptBodyBytes,
+          readBytes: readBodyBytes,
+        },
+        tooLate,
+      ).catch((error: unknown) => {
+        throw toFailure(error);
+      });
+      const retryAfterSeconds = parseRetryAfter(answer.headers['retry-after']);
+      const hidden = (answer.status < 200 || answer.status > 299) && privateOrigins.has(url.origin);
+      return {
+        status: answer.status,
+        body: hidden || answer.start.length === 0 ? '' : cleanText(answer.start),
+        durationMs: Math.round(performance.now() - startedAt),
+        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      };
     },
 
     async download(text, { maxBytes, timeoutMs }) {
@@ -228,25 +251,12 @@ export function createOutbound(options: OutboundOptions): Outbound {
 /** Aborts everything that is left of a request when its whole time is over. */
 function createDeadline(timeoutMs: number): { signal: AbortSignal; clear: () => void } {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(failed('timeout', 'The address did not answer in time')), timeoutMs);
+  const timer = setTimeout(() => controller.abort(tooLate()), timeoutMs);
   return { signal: controller.signal, clear: () => clearTimeout(timer) };
 }
 
-/** Reads at most 64 KiB and returns the first of it; the status has come, so a body that breaks off or hangs changes nothing. */
-async function readStart(body: Readable): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      if (length < keptBodyBytes) chunks.push(chunk);
-      length += chunk.length;
-      if (length > readBodyBytes) break;
-    }
-  } catch {
-    // The answer counts by its status.
-  }
-  if (length === 0) return '';
-  return cleanText(Buffer.concat(chunks).subarray(0, keptBodyBytes));
+function tooLate(): GatewayError {
+  return failed('timeout', failureWords.timeout);
 }
 
 /** UTF-8 without a half character at the cut and without characters that a database refuses. */

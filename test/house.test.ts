@@ -15,7 +15,8 @@ const rules: Record<string, string[]> = {
   dialects: ['model', 'core', 'http'],
   jobs: ['model', 'core'],
   sandbox: ['model', 'whatsapp'],
-  'outbound.ts': ['model'],
+  'outbound.ts': ['model', 'outbound-post.ts'],
+  'outbound-post.ts': [],
   'config.ts': ['model'],
   'log.ts': [],
   'signals.ts': ['model'],
@@ -36,9 +37,10 @@ const owners: Record<string, string[]> = {
   libsql: ['store'],
   koa: ['http', 'dialects', 'app.ts', 'sandbox'],
   '@koa/router': ['http', 'dialects', 'app.ts', 'sandbox'],
-  'node-cron': ['jobs'],
+  // core reads cron expressions with its parser; what runs by the clock is a job.
+  'node-cron': ['jobs', 'core'],
   joi: ['config.ts', 'http', 'dialects'],
-  undici: ['outbound.ts'],
+  undici: ['outbound.ts', 'outbound-post.ts'],
   ws: ['sandbox'],
 };
 

@@ -31,6 +31,8 @@ interface InboxDeps {
   instances: InstanceStore;
   lids: LidStore;
   announcer: Announcer;
+  /** Hears what people write, in the transaction that stores it. */
+  listener?: { heard(trx: Knex.Transaction, instance: Instance, received: readonly Message[]): Promise<void> };
   storeMedia(input: { accountId: string; file: ClientFile }): Promise<MediaRef>;
   /** Returns the client of a ready instance; throws otherwise. */
   client(instanceId: string): WhatsAppClient;
@@ -119,6 +121,7 @@ export function createInbox(deps: InboxDeps): Inbox {
         return row;
       });
       await messages.insert(rows, trx);
+      await deps.listener?.heard(trx, instance, rows);
       await announce(
         trx,
         rows.filter((row) => row.state === 'received'),

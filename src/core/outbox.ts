@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import type { Logger } from 'pino';
 import { isMediaContent, type OutgoingContent } from '../model/content.ts';
 import { reasonOf } from '../model/errors.ts';
@@ -34,10 +35,22 @@ export interface Outbox {
   close(): Promise<void>;
 }
 
+/** Who follows messages on their way: campaigns do. */
+export interface SendFollower {
+  /** Takes messages that changed, in the transaction that changes them. */
+  changed(trx: Knex.Transaction, messages: readonly Message[]): Promise<void>;
+  /** The instance can send, and what was interrupted is being looked up. */
+  ready(instanceId: string): Promise<void>;
+  gone(instanceId: string): void;
+  /** The instance or its login is gone for good. */
+  abandoned(instanceId: string, reason: FailureReason): Promise<void>;
+}
+
 interface OutboxDeps {
   database: Database;
   messages: MessageStore;
   announcer: Announcer;
+  follower?: SendFollower;
   readBase64(mediaId: string): Promise<string>;
   clock: Clock;
   log: Logger;
@@ -71,6 +84,7 @@ export function createOutbox({
   database,
   messages,
   announcer,
+  follower,
   readBase64,
   clock,
   log,
@@ -230,6 +244,7 @@ export function createOutbox({
     try {
       await database.transaction(async (trx) => {
         const changed = await messages.finish(trx, { ids: rows.map((message) => message.id), state, reason });
+        await follower?.changed(trx, changed);
         await announcer.enqueue(trx, changed.map(statusEvent));
       });
     } catch (error) {
@@ -269,6 +284,7 @@ export function createOutbox({
       await database.transaction(async (trx) => {
         for (const [instanceId, acks] of batch) {
           const changed = await messages.applyAcks(trx, { instanceId, acks, now: clock.now() });
+          await follower?.changed(trx, changed);
           await announcer.enqueue(trx, changed.map(statusEvent));
         }
       });
@@ -299,7 +315,10 @@ export function createOutbox({
     lane.hasQueued = true;
     if (again.length > 0) await dispatch(instanceId, lane, again);
     void pump(instanceId, lane);
-    await reconcile(instanceId, client);
+    await reconcile(instanceId, client).catch((error: unknown) =>
+      log.error({ instance: instanceId, error: reasonOf(error) }, 'missed acks could not be looked up'),
+    );
+    if (lane.client === client) await follower?.ready(instanceId);
   }
 
   /** Acks that came while the gateway was away are read from the page. */
@@ -313,6 +332,7 @@ export function createOutbox({
     const lane = laneOf(instanceId);
     lane.client = null;
     lane.inFlight.clear();
+    follower?.gone(instanceId);
   }
 
   async function abandon(instanceId: string, reason: FailureReason): Promise<void> {
@@ -322,6 +342,7 @@ export function createOutbox({
     if (begun.length > 0) await end(begun, 'uncertain', reason);
     const waiting = rows.filter((message) => message.state === 'queued');
     if (waiting.length > 0 && reason === 'instance_deleted') await end(waiting, 'cancelled', reason);
+    await follower?.abandoned(instanceId, reason);
   }
 
   async function tick(): Promise<void> {

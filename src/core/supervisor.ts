@@ -34,6 +34,8 @@ interface SupervisorDeps {
   changeState(instanceId: string, patch: InstancePatch & { state: InstanceState }): Promise<void>;
   outbox: Outbox;
   inbox: Inbox;
+  /** Hears that WhatsApp has blocked a number. */
+  blocked?(instanceId: string): Promise<void>;
   profilesDir: string;
   /** Removes a browser profile for good. */
   removeProfile(profileDir: string): Promise<void>;
@@ -71,13 +73,21 @@ const stableMs = 300_000;
 const backoffMs = { first: 5_000, most: 300_000 };
 
 /** What a connection state of the page means for an instance that was ready. */
-const connectionStates: Record<string, { state: InstanceState; reason: string | null }> = {
+const connectionStates: Record<string, { state: InstanceState; reason: string | null; blocked?: true }> = {
   CONNECTED: { state: 'ready', reason: null },
   OPENING: { state: 'disconnected', reason: 'WhatsApp Web is reconnecting' },
   TIMEOUT: { state: 'disconnected', reason: 'WhatsApp Web cannot reach WhatsApp' },
   CONFLICT: { state: 'action_required', reason: 'WhatsApp Web was opened elsewhere with this link' },
-  TOS_BLOCK: { state: 'action_required', reason: 'WhatsApp has blocked this number (terms of service)' },
-  SMB_TOS_BLOCK: { state: 'action_required', reason: 'WhatsApp has blocked this business number (terms of service)' },
+  TOS_BLOCK: {
+    state: 'action_required',
+    reason: 'WhatsApp has blocked this number (terms of service)',
+    blocked: true,
+  },
+  SMB_TOS_BLOCK: {
+    state: 'action_required',
+    reason: 'WhatsApp has blocked this business number (terms of service)',
+    blocked: true,
+  },
   PROXYBLOCK: { state: 'action_required', reason: 'WhatsApp refuses this network or proxy' },
   DEPRECATED_VERSION: { state: 'action_required', reason: 'WhatsApp refuses this version of WhatsApp Web: update it' },
 };
@@ -205,6 +215,12 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     if (!meaning) return void laterCheck(session);
     if (meaning.state === session.state) return;
     if (meaning.state !== 'ready') outbox.instanceGone(session.instanceId);
+    if (meaning.blocked)
+      deps
+        .blocked?.(session.instanceId)
+        .catch((error: unknown) =>
+          log.error({ instance: session.instanceId, error: reasonOf(error) }, 'campaigns could not be paused'),
+        );
     void setState(session, meaning.state, meaning.reason).then(() =>
       meaning.state === 'ready' ? online(session) : undefined,
     );
@@ -224,7 +240,12 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     const { client, instanceId } = session;
     if (!client || session.state !== 'ready') return;
     try {
-      await inbox.catchUp(instanceId, client);
+      // What the page cannot tell of the past must not keep the instance from its work.
+      await inbox
+        .catchUp(instanceId, client)
+        .catch((error: unknown) =>
+          log.error({ instance: instanceId, error: reasonOf(error) }, 'missed messages could not be looked up'),
+        );
       await outbox.instanceReady(instanceId, client);
     } catch (error) {
       log.error({ instance: instanceId, error: reasonOf(error) }, 'the instance could not take up its work');

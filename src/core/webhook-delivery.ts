@@ -1,11 +1,10 @@
 import type { Logger } from 'pino';
 import { GatewayError, reasonOf } from '../model/errors.ts';
 import type { Clock } from '../model/time.ts';
-import type { WebhookDialect } from '../model/webhook.ts';
+import type { Attempt, WebhookDialect } from '../model/webhook.ts';
 import type { Outbound } from '../outbound.ts';
-import type { Attempt } from '../store/deliveries.ts';
 import type { StoredEndpoint } from '../store/webhooks.ts';
-import type { Job } from './webhook-lane.ts';
+import type { EndpointKeys, Job } from './webhook-lane.ts';
 import { type WebhookComposer, webhookHeaders } from './webhook-request.ts';
 import type { TryOutcome } from './webhook-schedule.ts';
 
@@ -39,7 +38,7 @@ const connectionFailed = 'The connection failed';
 /** Returns the function that words, signs and posts one delivery. It does not reject. */
 export function createDeliverer(
   deps: DelivererDeps,
-): (input: { endpoint: StoredEndpoint; secret: string | null; job: Job }) => Promise<DeliveryEnd> {
+): (input: { endpoint: StoredEndpoint; keys: EndpointKeys; job: Job }) => Promise<DeliveryEnd> {
   const { clock, log } = deps;
 
   /** Returns the body, or what is noted when there is none. */
@@ -51,6 +50,7 @@ export function createDeliverer(
       const body = dialect ? await deps.composer.body({ dialect, event, message, instance }) : null;
       return body ?? { error: 'The dialect has no such event', final: true };
     } catch (error) {
+      if (error instanceof GatewayError && error.code === 'too_large') return { error: error.message, final: true };
       log.error({ event: event.id, error: reasonOf(error) }, 'webhook body could not be made');
       // Errors with a code come from the disk or the database and may pass; a renderer fails the same way each time.
       return { error: 'The body could not be made', final: (error as NodeJS.ErrnoException).code === undefined };
@@ -78,7 +78,7 @@ export function createDeliverer(
     }
   }
 
-  return async ({ endpoint, secret, job }) => {
+  return async ({ endpoint, keys, job }) => {
     const attempts: Attempt[] = [];
     const note = (outcome: TryOutcome) => {
       attempts.push(toAttempt({ id: deps.newId(), job, outcome, now: clock.now() }));
@@ -94,7 +94,7 @@ export function createDeliverer(
     const tryOnce = async () => {
       const headers = webhookHeaders({
         dialect,
-        secret,
+        keys,
         eventId: job.delivery.event.id,
         body,
         now: clock.now(),

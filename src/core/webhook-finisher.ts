@@ -1,13 +1,15 @@
+import type { Knex } from 'knex';
 import type { Logger } from 'pino';
 import { reasonOf } from '../model/errors.ts';
 import type { Clock } from '../model/time.ts';
+import type { Attempt } from '../model/webhook.ts';
 import type { Database } from '../store/database.ts';
-import type { Attempt, DeliveryResult, DeliveryStore } from '../store/deliveries.ts';
-import type { EndpointHealth, WebhookStore } from '../store/webhooks.ts';
+import type { DeliveryResult, DeliveryStore } from '../store/deliveries.ts';
+import type { EndpointHealth, StoredEndpoint, WebhookStore } from '../store/webhooks.ts';
 
 /** What one delivery's end changes in the database. */
 export interface Finished {
-  endpoint: { id: string; url: string };
+  endpoint: StoredEndpoint;
   result: DeliveryResult;
   attempts: Attempt[];
   /** Present when it changed. */
@@ -35,6 +37,8 @@ interface FinisherDeps {
   endpoints: WebhookStore;
   clock: Pick<Clock, 'now'>;
   log: Logger;
+  /** Called in the transaction that disables an endpoint. */
+  onDisabled(trx: Knex.Transaction, endpoint: StoredEndpoint, reason: string): Promise<void>;
   /** Called after a commit with what was written. */
   onWritten(finished: readonly Finished[]): void;
 }
@@ -45,7 +49,15 @@ const retryMs = 500;
 const fullSize = 512;
 
 /** Returns the writer of results. */
-export function createFinisher({ database, deliveries, endpoints, clock, log, onWritten }: FinisherDeps): Finisher {
+export function createFinisher({
+  database,
+  deliveries,
+  endpoints,
+  clock,
+  log,
+  onDisabled,
+  onWritten,
+}: FinisherDeps): Finisher {
   let unwritten: Finished[] = [];
   let writing: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
@@ -74,7 +86,8 @@ export function createFinisher({ database, deliveries, endpoints, clock, log, on
         });
         for (const { endpoint, health } of lastHealth(batch)) await endpoints.report(trx, endpoint, health);
         for (const { endpoint, disabledReason } of batch)
-          if (disabledReason) await endpoints.report(trx, endpoint, { enabled: false, disabledReason });
+          if (disabledReason && (await endpoints.disable(trx, endpoint, disabledReason)))
+            await onDisabled(trx, endpoint, disabledReason);
         for (const endpointId of recoveredIn(batch)) await deliveries.pullForward(trx, endpointId, now);
       });
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Instance } from '../model/instance.ts';
 import type { Message } from '../model/message.ts';
-import type { Delivery } from '../store/deliveries.ts';
+import type { Delivery, WaitingDelivery } from '../store/deliveries.ts';
 import type { EndpointHealth, StoredEndpoint } from '../store/webhooks.ts';
 
 /** A delivery in memory with what its body is made of. */
@@ -12,10 +12,18 @@ export interface Job {
   costBytes: number;
 }
 
+/** What of an endpoint is stored encrypted, opened. */
+export interface EndpointKeys {
+  secret: string | null;
+  /** Replaced secrets, which still sign until then (Unix ms). */
+  oldSecrets: { secret: string; until: number }[];
+  headers: Record<string, string>;
+}
+
 /** One endpoint's queue while something waits for it: a few deliveries in memory, the rest in the database. */
 export interface Lane {
   endpoint: StoredEndpoint;
-  secret: string | null;
+  keys: EndpointKeys;
   health: EndpointHealth;
   /** Loaded and not begun, oldest first. */
   ready: Job[];
@@ -45,12 +53,15 @@ export interface Lane {
 
 /** Deliveries of one chat in memory at most: a busy chat leaves room for the others. */
 const readyPerChat = 32;
+/** An ordered endpoint is one single line. */
+const readyOrdered = 96;
+const mostOf = (lane: Lane): number => (lane.endpoint.isOrdered ? readyOrdered : readyPerChat);
 
 /** Returns an empty lane. */
-export function createLane(endpoint: StoredEndpoint, secret: string | null): Lane {
+export function createLane(endpoint: StoredEndpoint, keys: EndpointKeys): Lane {
   return {
     endpoint,
-    secret,
+    keys,
     health: healthOf(endpoint),
     ready: [],
     busy: new Set(),
@@ -69,8 +80,8 @@ export function createLane(endpoint: StoredEndpoint, secret: string | null): Lan
 }
 
 /** Returns the breaker of an endpoint's row. */
-export function healthOf({ failStreak, firstFailureAt, openUntil }: EndpointHealth): EndpointHealth {
-  return { failStreak, firstFailureAt, openUntil };
+export function healthOf({ failStreak, firstFailureAt, exhausted, openUntil }: EndpointHealth): EndpointHealth {
+  return { failStreak, firstFailureAt, exhausted, openUntil };
 }
 
 /** Takes the oldest delivery whose chat has nothing under way out of the lane. */
@@ -86,15 +97,15 @@ export function takeJob(lane: Lane, maxCostBytes: number): Job | 'too large' | n
 }
 
 /** Returns which of the loaded deliveries are new to the lane; `cut` tells that some were left out. */
-export function selectNew(lane: Lane, loaded: readonly Delivery[]): { chosen: Delivery[]; cut: boolean } {
+export function selectNew(lane: Lane, loaded: readonly WaitingDelivery[]): { chosen: WaitingDelivery[]; cut: boolean } {
   const counts = countByChat(lane);
-  const chosen: Delivery[] = [];
+  const chosen: WaitingDelivery[] = [];
   let cut = false;
   for (const delivery of loaded) {
-    const chat = delivery.event.orderKey;
+    const chat = delivery.orderKey;
     if (lane.known.has(delivery.id) || lane.held.has(chat)) continue;
     const count = counts.get(chat) ?? 0;
-    if (count >= readyPerChat) {
+    if (count >= mostOf(lane)) {
       cut = true;
       continue;
     }
@@ -112,7 +123,7 @@ export function addJobs(lane: Lane, jobs: readonly Job[]): void {
 
 /** Returns the chats that have as many deliveries in memory as they may. */
 export function fullChats(lane: Lane): string[] {
-  return [...countByChat(lane)].filter(([, count]) => count >= readyPerChat).map(([chat]) => chat);
+  return [...countByChat(lane)].filter(([, count]) => count >= mostOf(lane)).map(([chat]) => chat);
 }
 
 /** Lets go of what is loaded, of one chat or of all: the database still has it. */

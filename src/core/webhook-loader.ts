@@ -1,10 +1,20 @@
 import type { Instance } from '../model/instance.ts';
 import type { Message } from '../model/message.ts';
 import type { Clock } from '../model/time.ts';
-import type { Delivery, DeliveryStore } from '../store/deliveries.ts';
+import type { Delivery, DeliveryStore, WaitingDelivery } from '../store/deliveries.ts';
 import type { StoredEndpoint, WebhookStore } from '../store/webhooks.ts';
 import type { Secrets } from './secrets.ts';
-import { addJobs, createLane, dropReady, fullChats, healthOf, type Job, type Lane, selectNew } from './webhook-lane.ts';
+import {
+  addJobs,
+  createLane,
+  dropReady,
+  type EndpointKeys,
+  fullChats,
+  healthOf,
+  type Job,
+  type Lane,
+  selectNew,
+} from './webhook-lane.ts';
 import type { WebhookComposer } from './webhook-request.ts';
 import { breakerState, type WebhookPolicy } from './webhook-schedule.ts';
 
@@ -32,7 +42,7 @@ interface LoaderDeps {
 }
 
 /** Deliveries of one endpoint in memory at most. */
-export const prefetch = 64;
+export const prefetch = 128;
 /** An endpoint with so many chats waiting behind a failure gets nothing new until some of them are resolved. */
 const maxHeld = 500;
 
@@ -42,18 +52,14 @@ export function createLoader(deps: LoaderDeps): WebhookLoader {
 
   async function open(endpointId: string): Promise<Lane | null> {
     const endpoint = await endpoints.byId(endpointId);
-    return endpoint?.enabled ? createLane(endpoint, openSecret(endpoint)) : null;
-  }
-
-  function openSecret({ sealedSecret }: StoredEndpoint): string | null {
-    return sealedSecret === null ? null : deps.secrets.open(sealedSecret);
+    return endpoint?.enabled ? createLane(endpoint, openKeys(deps.secrets, endpoint)) : null;
   }
 
   function adopt(lane: Lane, endpoint: StoredEndpoint): void {
     // With another address, past failures mean nothing.
     if (lane.stale || endpoint.url !== lane.endpoint.url) lane.health = healthOf(endpoint);
     lane.stale = false;
-    if (endpoint.sealedSecret !== lane.endpoint.sealedSecret) lane.secret = openSecret(endpoint);
+    if (!sameKeys(endpoint, lane.endpoint)) lane.keys = openKeys(deps.secrets, endpoint);
     lane.endpoint = endpoint;
   }
 
@@ -85,14 +91,17 @@ export function createLoader(deps: LoaderDeps): WebhookLoader {
     const limit = Math.max(prefetch - lane.ready.length, 1) + lane.known.size;
     const { due, held, nextDueAt } = await readRetries(lane, limit);
     const full = fullChats(lane);
-    // Retries stand before what came later, so all that are due are loaded first.
-    const onlyDue = due.length >= limit || held.length >= maxHeld;
+    const isLine = lane.endpoint.isOrdered;
+    // Retries stand before what came later, so all that are due are loaded first; in a single line everything waits for each.
+    const onlyDue = due.length >= limit || held.length >= maxHeld || (isLine && held.length + full.length > 0);
     const fresh = onlyDue
       ? []
       : await deliveries.fresh({ endpointId: lane.endpoint.id, notOf: [...held, ...full], limit });
 
-    const { chosen, cut } = selectNew(lane, [...due, ...fresh]);
-    const jobs = await withFacts(chosen);
+    const found = [...due, ...fresh];
+    const { chosen, cut } = selectNew(lane, isLine ? found.map((one) => ({ ...one, orderKey: lineKey })) : found);
+    const loaded = await deliveries.withEvents(chosen);
+    const jobs = await withFacts(isLine ? loaded.map(inLine) : loaded);
     // A chat may have failed, and the breaker opened, while the facts were read.
     const good =
       breakerState(lane.health, clock.now()) === 'open'
@@ -107,7 +116,7 @@ export function createLoader(deps: LoaderDeps): WebhookLoader {
   async function readRetries(
     lane: Lane,
     limit: number,
-  ): Promise<{ due: Delivery[]; held: string[]; nextDueAt: number | null }> {
+  ): Promise<{ due: WaitingDelivery[]; held: string[]; nextDueAt: number | null }> {
     if (!lane.retries) return { due: [], held: [], nextDueAt: null };
     const [endpointId, now] = [lane.endpoint.id, clock.now()];
     // Set again by a failure that comes meanwhile.
@@ -135,6 +144,31 @@ export function createLoader(deps: LoaderDeps): WebhookLoader {
   }
 
   return { open, fill, adopt };
+}
+
+/** The one chat of an ordered endpoint. */
+const lineKey = '';
+
+function inLine(delivery: Delivery): Delivery {
+  return { ...delivery, event: { ...delivery.event, orderKey: lineKey } };
+}
+
+/** Returns an endpoint's secrets and headers in the clear. */
+export function openKeys({ open }: Pick<Secrets, 'open'>, endpoint: StoredEndpoint): EndpointKeys {
+  const { sealedSecret, oldSecrets, sealedHeaders } = endpoint;
+  return {
+    secret: sealedSecret === null ? null : open(sealedSecret),
+    oldSecrets: oldSecrets.map(({ sealed, until }) => ({ secret: open(sealed), until })),
+    headers: sealedHeaders === null ? {} : (JSON.parse(open(sealedHeaders)) as Record<string, string>),
+  };
+}
+
+function sameKeys(a: StoredEndpoint, b: StoredEndpoint): boolean {
+  return (
+    a.sealedSecret === b.sealedSecret &&
+    a.sealedHeaders === b.sealedHeaders &&
+    a.oldSecrets.map(({ sealed }) => sealed).join() === b.oldSecrets.map(({ sealed }) => sealed).join()
+  );
 }
 
 function messageIdOf({ event }: Delivery): string | null {

@@ -6,6 +6,7 @@ import type { Instance } from '../model/instance.ts';
 import type { Message } from '../model/message.ts';
 import type { WebhookDialect, WebhookFacts, WebhookMedia } from '../model/webhook.ts';
 import type { Media } from './media.ts';
+import type { EndpointKeys } from './webhook-lane.ts';
 
 /** What is posted to a receiver. */
 export interface WebhookRequest {
@@ -13,9 +14,12 @@ export interface WebhookRequest {
   headers: Record<string, string>;
 }
 
-/** Makes the body of an event for a dialect, with the file inline up to `inlineMaxBytes`. */
+/** What stands around a file in a body: caption, names, keys. */
+const envelopeBytes = 16 * 1024;
+
+/** Makes the body of an event for a dialect, with the file inline up to `inlineMaxBytes` and as long as the body fits. */
 export interface WebhookComposer {
-  /** Returns the body, null when the dialect has none for this event. @throws what the renderer throws */
+  /** Returns the body, null when the dialect has none for this event. @throws GatewayError too_large, and what the renderer throws */
   body(input: {
     dialect: WebhookDialect;
     event: GatewayEvent;
@@ -30,17 +34,22 @@ export interface WebhookComposer {
 export function createComposer({
   media,
   inlineMaxBytes,
+  bodyMaxBytes,
 }: {
   media: Pick<Media, 'get' | 'readBase64' | 'signedUrl'>;
   inlineMaxBytes: number;
+  bodyMaxBytes: number;
 }): WebhookComposer {
+  /** Base64 and the JSON around it must fit into the body. */
+  const inlineBytes = Math.min(inlineMaxBytes, Math.max(0, Math.floor(((bodyMaxBytes - envelopeBytes) * 3) / 4)));
+
   const fileOf = (message: Message | undefined): MediaRef | undefined =>
     message && isMediaContent(message.content) ? message.content.media : undefined;
 
   /** A file that is gone is null; the message itself still goes out. */
   async function load(file: MediaRef): Promise<WebhookMedia> {
     try {
-      if (file.sizeBytes <= inlineMaxBytes) return { base64: await media.readBase64(file.mediaId) };
+      if (file.sizeBytes <= inlineBytes) return { base64: await media.readBase64(file.mediaId) };
       await media.get(file.mediaId);
       return { url: media.signedUrl(file.mediaId) };
     } catch (error) {
@@ -60,40 +69,56 @@ export function createComposer({
       if (message) facts.message = message;
       if (instance) facts.instance = instance;
       if (file) facts.media = await load(file);
-      const body = render(event, facts);
-      return body === undefined ? null : JSON.stringify(body);
+      const rendered = render(event, facts);
+      if (rendered === undefined) return null;
+      let body = JSON.stringify(rendered);
+      if (body.length <= bodyMaxBytes && (body.length * 3 <= bodyMaxBytes || Buffer.byteLength(body) <= bodyMaxBytes))
+        return body;
+      // A long caption took the room of the file.
+      if (file && facts.media && 'base64' in facts.media) {
+        body = JSON.stringify(render(event, { ...facts, media: { url: media.signedUrl(file.mediaId) } }));
+        if (Buffer.byteLength(body) <= bodyMaxBytes) return body;
+      }
+      throw new GatewayError('too_large', `The body is larger than ${bodyMaxBytes} bytes`);
     },
 
     costBytes(message) {
       const file = fileOf(message);
       // Base64, then the JSON around it, then the bytes on the socket.
-      return file && file.sizeBytes <= inlineMaxBytes ? file.sizeBytes * 4 : 4096;
+      return file && file.sizeBytes <= inlineBytes ? file.sizeBytes * 4 : 4096;
     },
   };
 }
 
 /**
  * Returns the headers of a webhook: the dialect's own and those of Standard Webhooks 1.0.0. The id stays the same over all tries;
- * the time is that of the try.
+ * the time is that of the try. After a change of the secret
+ * the old one signs too, for a while; a header that carries the secret itself can only carry the new one.
  */
 export function webhookHeaders(input: {
   dialect: WebhookDialect;
-  secret: string | null;
+  keys: EndpointKeys;
   eventId: string;
   body: string;
   now: number;
   userAgent: string;
 }): Record<string, string> {
-  const { dialect, secret, body } = input;
+  const { dialect, keys, body, now } = input;
+  const { secret, oldSecrets } = keys;
   const id = `msg_${input.eventId}`;
-  const timestamp = String(Math.floor(input.now / 1000));
+  const timestamp = String(Math.floor(now / 1000));
+  const signing =
+    secret === null ? [] : [secret, ...oldSecrets.flatMap((old) => (old.until > now ? [old.secret] : []))];
   return {
+    ...keys.headers,
     ...dialect.headers({ secret, body }),
     'content-type': 'application/json',
     'user-agent': input.userAgent,
     'webhook-id': id,
     'webhook-timestamp': timestamp,
-    ...(secret === null ? {} : { 'webhook-signature': signWebhook({ secret, id, timestamp, body }) }),
+    ...(signing.length === 0
+      ? {}
+      : { 'webhook-signature': signing.map((key) => signWebhook({ secret: key, id, timestamp, body })).join(' ') }),
   };
 }
 

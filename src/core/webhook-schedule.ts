@@ -18,6 +18,10 @@ export interface WebhookPolicy {
   /** For how long, doubled with each further failure. */
   breakerOpenMs: number;
   breakerMaxOpenMs: number;
+  /** An endpoint is disabled when it has been failing for so long … */
+  disableAfterMs: number;
+  /** … and so many deliveries have failed for good. */
+  disableExhausted: number;
 }
 
 const second = 1000;
@@ -34,6 +38,8 @@ export const defaultPolicy: WebhookPolicy = {
   breakerFailures: 5,
   breakerOpenMs: minute,
   breakerMaxOpenMs: hour,
+  disableAfterMs: 120 * hour,
+  disableExhausted: 10,
 };
 
 /** What came of one try: an answer, or why there was none. */
@@ -79,7 +85,7 @@ export function nextStep(input: {
 }
 
 /** The health of an endpoint that has no failure. */
-export const healthy: EndpointHealth = { failStreak: 0, firstFailureAt: null, openUntil: null };
+export const healthy: EndpointHealth = { failStreak: 0, firstFailureAt: null, exhausted: 0, openUntil: null };
 
 /** Returns the endpoint's health after a failed delivery; failures of requests that were under way when it opened count no further. */
 export function afterFailure(policy: WebhookPolicy, health: EndpointHealth, now: number): EndpointHealth {
@@ -88,7 +94,14 @@ export function afterFailure(policy: WebhookPolicy, health: EndpointHealth, now:
   const doublings = failStreak - policy.breakerFailures;
   const openUntil =
     doublings < 0 ? null : now + Math.min(policy.breakerOpenMs * 2 ** doublings, policy.breakerMaxOpenMs);
-  return { failStreak, firstFailureAt: health.firstFailureAt ?? now, openUntil };
+  return { ...health, failStreak, firstFailureAt: health.firstFailureAt ?? now, openUntil };
+}
+
+/** Tells whether the endpoint has been failing for so long that it is to be disabled. */
+export function isHopeless(policy: WebhookPolicy, { firstFailureAt, exhausted }: EndpointHealth, now: number): boolean {
+  return (
+    firstFailureAt !== null && now - firstFailureAt >= policy.disableAfterMs && exhausted >= policy.disableExhausted
+  );
 }
 
 /** What the breaker allows: everything, one probe, or nothing. */

@@ -1,10 +1,10 @@
 import type { DeliveryEnd } from './webhook-delivery.ts';
 import type { Finished } from './webhook-finisher.ts';
 import { dropReady, type Job, type Lane } from './webhook-lane.ts';
-import { afterFailure, healthy, isSuccess, nextStep, type WebhookPolicy } from './webhook-schedule.ts';
+import { afterFailure, healthy, isHopeless, isSuccess, nextStep, type WebhookPolicy } from './webhook-schedule.ts';
 
 /** What happened to the endpoint with this delivery. */
-export type EndpointChange = 'none' | 'back' | 'left alone' | 'gone';
+export type EndpointChange = 'none' | 'back' | 'left alone' | 'gone' | 'given up';
 
 /** What follows from the end of one delivery. */
 export interface Settled {
@@ -35,7 +35,7 @@ export function settle(input: {
   };
 
   if (step.state === 'retry') holdBack(lane, job, attempt < policy.holdAttempts);
-  const change = end.asked && !moved ? noteHealth(input, finished) : 'none';
+  const change = end.asked && !moved ? noteHealth(input, finished, step.state === 'failed') : 'none';
   const wakeAts = [
     step.state === 'retry' ? step.dueAt : null,
     change === 'left alone' ? lane.health.openUntil : null,
@@ -61,6 +61,7 @@ function holdBack(lane: Lane, job: Job, hold: boolean): void {
 function noteHealth(
   { lane, end: { outcome }, policy, now }: Parameters<typeof settle>[0],
   finished: Finished,
+  exhausted: boolean,
 ): EndpointChange {
   const before = lane.health;
   if (isSuccess(outcome)) {
@@ -74,18 +75,28 @@ function noteHealth(
     return 'back';
   }
   if (outcome.status === 410) {
-    // Nothing more goes out; the next load writes this down, finds the endpoint disabled and lets the lane go.
-    finished.disabledReason = 'The receiver answered 410 Gone';
-    finished.health = healthy;
-    lane.health = { ...before, openUntil: Infinity };
-    lane.writeFirst = lane.more = true;
-    dropReady(lane);
+    disable(lane, finished, 'The receiver answered 410 Gone');
     return 'gone';
   }
-  lane.health = afterFailure(policy, before, now);
+  const after = afterFailure(policy, before, now);
+  lane.health = exhausted ? { ...after, exhausted: after.exhausted + 1 } : after;
+  if (isHopeless(policy, lane.health, now)) {
+    const since = new Date(lane.health.firstFailureAt ?? now).toISOString();
+    disable(lane, finished, `Nothing was taken since ${since}: ${lane.health.exhausted} deliveries failed for good`);
+    return 'given up';
+  }
   if (lane.health === before) return 'none';
   finished.health = lane.health;
-  if (lane.health.openUntil === null) return 'none';
+  if (after === before || lane.health.openUntil === null) return 'none';
   dropReady(lane);
   return 'left alone';
+}
+
+/** Nothing more goes out; the next load writes this down, finds the endpoint disabled and lets the lane go. */
+function disable(lane: Lane, finished: Finished, reason: string): void {
+  finished.disabledReason = reason;
+  finished.health = healthy;
+  lane.health = { ...lane.health, openUntil: Infinity };
+  lane.writeFirst = lane.more = true;
+  dropReady(lane);
 }

@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import type { Logger } from 'pino';
 import { reasonOf } from '../model/errors.ts';
 import type { Instance } from '../model/instance.ts';
@@ -7,7 +8,7 @@ import type { WebhookDialect } from '../model/webhook.ts';
 import type { Outbound } from '../outbound.ts';
 import type { Database } from '../store/database.ts';
 import type { DeliveryStore } from '../store/deliveries.ts';
-import type { WebhookStore } from '../store/webhooks.ts';
+import type { StoredEndpoint, WebhookStore } from '../store/webhooks.ts';
 import type { Secrets } from './secrets.ts';
 import { createDeliverer, type DeliveryEnd } from './webhook-delivery.ts';
 import { createFinisher, type Finished } from './webhook-finisher.ts';
@@ -36,6 +37,8 @@ export interface WorkerDeps {
   /** A number in 0 … 1. */
   random: () => number;
   log: Logger;
+  /** Called in the transaction that disables an endpoint. */
+  onDisabled(trx: Knex.Transaction, endpoint: StoredEndpoint, reason: string): Promise<void>;
 }
 
 /** The sender of deliveries: the database is the queue, memory holds a few of each endpoint. */
@@ -53,7 +56,7 @@ export interface WebhookWorker {
 const endpointConcurrency = 8;
 const globalConcurrency = 64;
 /** Below this many loaded deliveries the next ones are loaded. */
-const lowWater = 40;
+const lowWater = 48;
 const maxBodyBytes = 32 * 1024 * 1024;
 /** Deliveries that nobody announced (another process wrote them) are found by looking. */
 const scanMs = 30_000;
@@ -121,13 +124,14 @@ export function createWebhookWorker(deps: WorkerDeps): WebhookWorker {
     const state = breakerState(lane.health, clock.now());
     if (state === 'open') return 0;
     if (state === 'half-open') return 1;
+    if (lane.endpoint.isOrdered) return 1;
     return Math.min(endpointConcurrency, Math.max(1, Math.floor((globalConcurrency - inFlight) / 2)));
   }
 
   function begin(lane: Lane, job: Job): void {
     inFlight += 1;
     bodyBytes += job.costBytes;
-    const work = deliver({ endpoint: lane.endpoint, secret: lane.secret, job });
+    const work = deliver({ endpoint: lane.endpoint, keys: lane.keys, job });
     track(work.then((end) => finish(lane, job, end)).finally(() => release(lane, job)));
   }
 

@@ -1,21 +1,24 @@
 import type { Knex } from 'knex';
 import type { Logger } from 'pino';
-import { GatewayError, reasonOf } from '../model/errors.ts';
-import { type EventType, type GatewayEvent, isEventType, type NewEvent } from '../model/events.ts';
+import { reasonOf } from '../model/errors.ts';
+import type { GatewayEvent, NewEvent } from '../model/events.ts';
 import type { Instance } from '../model/instance.ts';
 import type { Message } from '../model/message.ts';
 import type { Clock } from '../model/time.ts';
-import type { Endpoint, WebhookDialect } from '../model/webhook.ts';
+import type { WebhookDialect } from '../model/webhook.ts';
 import type { Outbound } from '../outbound.ts';
 import type { Database } from '../store/database.ts';
 import { createDeliveryStore } from '../store/deliveries.ts';
 import { createEventStore } from '../store/events.ts';
-import { createWebhookStore, type EndpointScope, type StoredEndpoint } from '../store/webhooks.ts';
+import { createWebhookHistory } from '../store/webhook-history.ts';
+import { createWebhookStore, type StoredEndpoint } from '../store/webhooks.ts';
 import type { Announcer } from './announcer.ts';
 import type { Media } from './media.ts';
 import type { Secrets } from './secrets.ts';
+import { createEndpoints, type WebhookEndpoints } from './webhook-endpoints.ts';
+import { createHistory, type WebhookHistory } from './webhook-history.ts';
 import { createComposer } from './webhook-request.ts';
-import { defaultPolicy, healthy, type WebhookPolicy } from './webhook-schedule.ts';
+import { defaultPolicy, type WebhookPolicy } from './webhook-schedule.ts';
 import { createWebhookWorker } from './webhook-worker.ts';
 
 /** What webhooks stand on. */
@@ -39,27 +42,15 @@ export interface WebhookDeps {
   timeoutMs: number;
   /** Files up to this size travel inside the body. */
   inlineMaxBytes: number;
+  /** No body is larger: files that do not fit go as signed links. */
+  bodyMaxBytes: number;
+  /** How long events, deliveries and attempts are kept. */
+  retentionDays: number;
   policy?: Partial<WebhookPolicy>;
 }
 
-/** What an owner says of an endpoint. */
-export interface EndpointInput {
-  /** Null or empty removes the endpoint. */
-  url: string | null;
-  /** Absent keeps the secret, null removes it. */
-  secret?: string | null;
-  /** Absent keeps the events, at first inbound messages. */
-  events?: readonly EventType[];
-  /** One instance's events only. */
-  instanceId?: string | null;
-  dialect: string;
-}
-
 /** Events on their way to the receivers that want them. */
-export interface Webhooks extends Announcer {
-  /** Sets, changes or removes the endpoint of an account (or instance) and dialect; setting it again also enables it again. @throws GatewayError invalid_input | blocked_address | fetch_failed */
-  set(accountId: string, input: EndpointInput): Promise<Endpoint | null>;
-  get(accountId: string, input: { instanceId?: string | null; dialect: string }): Promise<Endpoint | null>;
+export interface Webhooks extends Announcer, WebhookEndpoints, WebhookHistory {
   /** Begins to deliver, with what is left from before. */
   start(): void;
   /** Lets requests under way end within `timeoutMs` (5 s); what did not end is delivered again after the next start, with the same id. */
@@ -68,7 +59,6 @@ export interface Webhooks extends Announcer {
 
 /** Another process (the CLI) may change endpoints: the list is read again after this time. */
 const cacheMs = 5000;
-const defaultEvents: readonly EventType[] = ['message.received'];
 
 /** Returns the webhooks. */
 export function createWebhooks(deps: WebhookDeps): Webhooks {
@@ -76,11 +66,13 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
   const endpoints = createWebhookStore(deps.database);
   const deliveries = createDeliveryStore(deps.database);
   const events = createEventStore();
+  const composer = createComposer(deps);
   const worker = createWebhookWorker({
     ...deps,
     endpoints,
     deliveries,
-    composer: createComposer(deps),
+    composer,
+    onDisabled,
     policy: { ...defaultPolicy, ...deps.policy },
   });
   let cache: { list: StoredEndpoint[]; readAt: number } | null = null;
@@ -138,76 +130,41 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
     return deps.dialects()[endpoint.dialect]?.render[event.type] !== undefined;
   }
 
-  async function set(accountId: string, input: EndpointInput): Promise<Endpoint | null> {
-    const scope: EndpointScope = { accountId, instanceId: input.instanceId ?? null, dialect: input.dialect };
-    const url = input.url?.trim() ?? '';
-    if (url !== '') await deps.outbound.assertAllowed(url);
-    const patch = {
-      url,
-      ...checkedEvents(input.events),
-      ...sealed(input.secret),
-      enabled: true,
-      disabledReason: null,
-      ...healthy,
-    };
-
-    const known = await endpoints.byScope(scope);
-    if (url === '') {
-      if (known) await endpoints.remove(known.id);
-    } else if (known) await endpoints.update(known.id, patch);
-    else
-      await endpoints.insert({
-        events: [...defaultEvents],
-        sealedSecret: null,
-        hasSecret: false,
-        ...patch,
-        ...scope,
-        id: newId(),
-        createdAt: clock.now(),
-      });
+  /** The owner's other endpoints hear of it. */
+  async function onDisabled(trx: Knex.Transaction, endpoint: StoredEndpoint, reason: string): Promise<void> {
     changed();
-    if (known) worker.refresh(known.id);
-    return get(accountId, input);
+    const { id, accountId, instanceId, url } = endpoint;
+    const payload = { endpointId: id, url, reason };
+    await enqueue(trx, [{ accountId, instanceId, type: 'webhook.disabled', payload, orderKey: id }]);
+    deps.log.error({ endpoint: id, reason }, 'webhook disabled');
   }
 
-  function sealed(secret: string | null | undefined): { sealedSecret?: string | null } {
-    if (secret === undefined) return {};
-    if (secret === null || secret === '') return { sealedSecret: null };
-    if (!/^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/.test(secret))
-      throw new GatewayError('invalid_input', 'The secret must be at most 255 printable ASCII characters', {
-        details: { secret: 'not printable ASCII' },
-      });
-    return { sealedSecret: deps.secrets.seal(secret) };
-  }
-
-  async function get(
-    accountId: string,
-    { instanceId, dialect }: { instanceId?: string | null; dialect: string },
-  ): Promise<Endpoint | null> {
-    const endpoint = await endpoints.byScope({ accountId, instanceId: instanceId ?? null, dialect });
-    if (!endpoint) return null;
-    const { sealedSecret: _, ...shown } = endpoint;
-    return shown;
-  }
+  const management = createEndpoints({
+    ...deps,
+    endpoints,
+    changed(endpointId) {
+      changed();
+      if (endpointId !== null) worker.refresh(endpointId);
+    },
+  });
+  const history = createHistory({
+    ...deps,
+    endpoints,
+    deliveryStore: deliveries,
+    history: createWebhookHistory(deps.database),
+    composer,
+    wants,
+    wake: (endpointId) => worker.wake([endpointId]),
+  });
 
   return {
     enqueue,
-    set,
-    get,
+    ...management,
+    ...history,
     start: () => worker.start(),
     stop: (timeoutMs = 5000) =>
       worker
         .stop(timeoutMs)
         .catch((error: unknown) => deps.log.error({ error: reasonOf(error) }, 'webhooks did not stop cleanly')),
   };
-}
-
-function checkedEvents(events: readonly string[] | undefined): { events?: EventType[] } {
-  if (events === undefined) return {};
-  const unknown = events.filter((event) => !isEventType(event));
-  if (unknown.length > 0)
-    throw new GatewayError('invalid_input', `There is no event called ${unknown.join(', ')}`, {
-      details: { events: `unknown: ${unknown.join(', ')}` },
-    });
-  return { events: [...new Set(events.filter(isEventType))] };
 }

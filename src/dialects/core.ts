@@ -1,7 +1,11 @@
+import type { Campaigns } from '../core/campaigns.ts';
 import type { Contacts } from '../core/contacts.ts';
 import type { Instances } from '../core/instances.ts';
 import type { Messages } from '../core/messages.ts';
+import type { OptOuts } from '../core/opt-outs.ts';
 import type { Tokens } from '../core/tokens.ts';
+import type { WebhookEndpoints } from '../core/webhook-endpoints.ts';
+import type { WebhookHistory } from '../core/webhook-history.ts';
 import type { Webhooks } from '../core/webhooks.ts';
 import type { Endpoint } from '../model/webhook.ts';
 
@@ -14,8 +18,11 @@ export interface Core {
   instances: Omit<Instances, 'startWanted'>;
   messages: Messages;
   contacts: Contacts;
-  webhooks: {
-    set(...input: Parameters<Webhooks['set']>): Promise<EndpointView | null>;
-    get(...input: Parameters<Webhooks['get']>): Promise<EndpointView | null>;
-  };
+  campaigns: Campaigns;
+  optOuts: Omit<OptOuts, 'heard'>;
+  webhooks: Omit<WebhookHistory, 'prune'> &
+    Omit<WebhookEndpoints, 'set' | 'get'> & {
+      set(...input: Parameters<Webhooks['set']>): Promise<EndpointView | null>;
+      get(...input: Parameters<Webhooks['get']>): Promise<EndpointView | null>;
+    };
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import Koa, { type Context, type Next } from 'koa';
 import type { Logger } from 'pino';
-import { createBodyReader } from './body.ts';
+import { type UploadLimits, createBodyReader } from './body.ts';
 import { createClientIp } from './client-ip.ts';
 import { createCors } from './cors.ts';
 import type { Dialect } from './dialect.ts';
@@ -22,6 +22,8 @@ export interface HttpAppDeps {
   /** The address by which others reach the gateway, for API documents. */
   publicUrl(): string;
   bodyMaxBytes: number;
+  /** Absent: no list may be longer than a body. */
+  uploads?: UploadLimits;
   corsOrigins: readonly string[];
   trustProxy: readonly string[];
 }
@@ -34,7 +36,7 @@ export function createHttpApp(deps: HttpAppDeps): Koa {
   const app = new Koa();
   const clientIp = createClientIp(deps.trustProxy);
   const cors = createCors(deps.corsOrigins);
-  const bodies = createBodyReader({ maxBytes: deps.bodyMaxBytes });
+  const bodies = createBodyReader({ maxBytes: deps.bodyMaxBytes, ...(deps.uploads && { uploads: deps.uploads }) });
   const mounted = deps.dialects.map((dialect) => mount(dialect, { bodies, log: deps.log }));
 
   async function guard(ctx: Context, next: Next): Promise<void> {

@@ -1,7 +1,12 @@
 import { Buffer } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
 import { GatewayError } from '../model/errors.ts';
+import { splitJson } from './json-rows.ts';
+import { bytesOf, formParts } from './multipart.ts';
 import { type Params, parsePairs } from './request.ts';
+import { rowsOfSpool } from './rows.ts';
+import { type Spool, createSpool } from './spool.ts';
 
 /** A file of a multipart form, as it stands among the parameters. */
 export interface UploadedFile {
@@ -17,41 +22,124 @@ export interface BodyReader {
    * @throws GatewayError too_large | malformed_body | unavailable (too many large bodies at the same time)
    */
   read(request: IncomingMessage, response: ServerResponse): Promise<Params>;
+  /**
+   * Returns the parameters of a body that may bring a very long list under `name`: as JSON, a file of a multipart form, or a CSV
+   * body that is the list itself. The list stands among the parameters as `Rows`, readable until the answer is sent.
+   * @throws GatewayError too_large | malformed_body | unavailable
+   */
+  readRows(request: IncomingMessage, response: ServerResponse, name: string): Promise<Params>;
+}
+
+/** Where long lists are kept while they are read, and how large such a body may be. */
+export interface UploadLimits {
+  dir: string;
+  maxBytes: number;
 }
 
 /** Bodies up to this size are read however much memory the others hold. */
 const smallBodyBytes = 64 * 1024;
+const maxUploads = 8;
 
 /** Returns a reader with a cap on one body and a cap on all bodies that are held at the same time. */
-export function createBodyReader(input: { maxBytes: number; totalBytes?: number }): BodyReader {
+export function createBodyReader(input: { maxBytes: number; totalBytes?: number; uploads?: UploadLimits }): BodyReader {
   const totalBytes = input.totalBytes ?? input.maxBytes * 8;
+  const uploads = input.uploads ?? { dir: tmpdir(), maxBytes: input.maxBytes };
   let heldBytes = 0;
+  let openUploads = 0;
 
   async function read(request: IncomingMessage, response: ServerResponse): Promise<Params> {
     if (!hasBody(request)) return {};
-    const encoding = request.headers['content-encoding'] ?? 'identity';
-    if (encoding !== 'identity')
-      throw new GatewayError('malformed_body', `The content encoding ${encoding} is not supported`);
-    if (Number(request.headers['content-length'] ?? 0) > input.maxBytes) throw tooLarge();
-    acceptBody(request, response);
+    admit(request, response, input.maxBytes);
 
     let own = 0;
     response.once('close', () => (heldBytes -= own));
     const raw = await collect(request, (sizeBytes) => {
       own += sizeBytes;
       heldBytes += sizeBytes;
-      if (own > input.maxBytes) throw tooLarge();
+      if (own > input.maxBytes) throw tooLarge(input.maxBytes);
       if (heldBytes > totalBytes && own > smallBodyBytes)
         throw new GatewayError('unavailable', 'Too many large requests at the same time', { retryAfterSeconds: 2 });
     });
     return parseBody(raw, request.headers['content-type'] ?? '');
   }
 
-  function tooLarge(): GatewayError {
-    return new GatewayError('too_large', `The request is larger than ${input.maxBytes} bytes`);
+  async function readRows(request: IncomingMessage, response: ServerResponse, name: string): Promise<Params> {
+    const label = labelOf(request.headers['content-type'] ?? '');
+    if (!hasBody(request) || label === 'application/x-www-form-urlencoded') return await read(request, response);
+    if (openUploads >= maxUploads)
+      throw new GatewayError('unavailable', 'Too many large requests at the same time', { retryAfterSeconds: 2 });
+    admit(request, response, uploads.maxBytes);
+    openUploads += 1;
+    response.once('close', () => (openUploads -= 1));
+    const spool = await createSpool(piecesOf(request), { dir: uploads.dir, count: counter(uploads.maxBytes) });
+    response.once('close', () => void spool.release().catch(() => undefined));
+    return await rowsParams(spool, { label, contentType: request.headers['content-type'] ?? '', name, input });
   }
 
-  return { read };
+  return { read, readRows };
+}
+
+/** Refuses what need not be read, and lets the rest come. */
+function admit(request: IncomingMessage, response: ServerResponse, maxBytes: number): void {
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity')
+    throw new GatewayError('malformed_body', `The content encoding ${encoding} is not supported`);
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  acceptBody(request, response);
+}
+
+function counter(maxBytes: number): (sizeBytes: number) => void {
+  let own = 0;
+  return (sizeBytes) => {
+    own += sizeBytes;
+    if (own > maxBytes) throw tooLarge(maxBytes);
+  };
+}
+
+function tooLarge(maxBytes: number): GatewayError {
+  return new GatewayError('too_large', `The request is larger than ${maxBytes} bytes`);
+}
+
+/** The request's bytes; a reader that stops early leaves the connection alone, so that the refusal can still be answered. */
+async function* piecesOf(request: IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  } catch (cause) {
+    throw new GatewayError('malformed_body', 'The request ended before its body was complete', { cause });
+  }
+}
+
+async function rowsParams(
+  spool: Spool,
+  body: { label: string; contentType: string; name: string; input: { maxBytes: number } },
+): Promise<Params> {
+  const { label, contentType, name } = body;
+  const { maxBytes } = body.input;
+  if (/^(text|application)\/(csv|tab-separated-values|vnd\.ms-excel)$/.test(label))
+    return { [name]: await rowsOfSpool(spool) };
+  if (label === 'multipart/form-data') return await rowsOfForm(spool, { contentType, name, maxBytes });
+  const { rest, list } = await splitJson(spool, name, maxBytes);
+  const params = await parseBody(Buffer.from(rest), contentType);
+  return list ? { ...params, [name]: await rowsOfSpool(spool, list.start, list.end) } : params;
+}
+
+async function rowsOfForm(
+  spool: Spool,
+  { contentType, name, maxBytes }: { contentType: string; name: string; maxBytes: number },
+): Promise<Params> {
+  const params = new Map<string, unknown>();
+  for (const part of await formParts(spool, contentType)) {
+    if (params.has(part.name)) continue;
+    if (part.name === name) {
+      params.set(name, await rowsOfSpool(spool, part.start, part.end));
+      continue;
+    }
+    if (part.end - part.start > maxBytes) throw tooLarge(maxBytes);
+    const data = await bytesOf(spool, part.start, part.end);
+    const file: UploadedFile = { filename: part.filename ?? '', mimeType: part.mimeType, data };
+    params.set(part.name, part.filename === null ? data.toString('utf8') : file);
+  }
+  return Object.fromEntries(params);
 }
 
 /**
@@ -71,7 +159,7 @@ export async function settleBody(request: IncomingMessage, response: ServerRespo
 /** Returns the parameters in the bytes of a body. */
 export async function parseBody(raw: Buffer, contentType: string): Promise<Params> {
   if (raw.length === 0) return {};
-  const label = contentType.split(';')[0]?.trim().toLowerCase() ?? '';
+  const label = labelOf(contentType);
   if (label === 'multipart/form-data') return parseMultipart(raw, contentType);
   const text = decode(raw, contentType).replace(/^\uFEFF/, '');
   if (text.trim() === '') return {};
@@ -81,6 +169,10 @@ export async function parseBody(raw: Buffer, contentType: string): Promise<Param
   if (json !== undefined) return paramsOfJson(json);
   if (isForm || looksLikeForm(text)) return parsePairs(text);
   throw new GatewayError('malformed_body', 'The request body is neither JSON nor a form');
+}
+
+function labelOf(contentType: string): string {
+  return contentType.split(';')[0]?.trim().toLowerCase() ?? '';
 }
 
 function hasBody(request: IncomingMessage): boolean {

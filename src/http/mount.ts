@@ -77,7 +77,9 @@ export function mount(dialect: Dialect, deps: { bodies: BodyReader; log: Logger 
     let found = match(request);
     if (caller) await take(limiterOf(found?.route ?? null), caller.token.id, progress);
 
-    const params = { ...request.query, ...(await deps.bodies.read(ctx.req, ctx.res)) };
+    const rows = found?.route?.rows ?? null;
+    const body = rows === null ? deps.bodies.read(ctx.req, ctx.res) : deps.bodies.readRows(ctx.req, ctx.res, rows);
+    const params = { ...request.query, ...(await body) };
     found ??= match(request, params);
     if (!found) throw dialect.refuseUnknown?.(request, params) ?? new GatewayError('not_found');
     const route = found.route;

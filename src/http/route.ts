@@ -26,6 +26,8 @@ interface RouteFacts<T> {
   scope: TokenScope;
   /** Path parameters, query and body in one object; what it does not name is dropped. */
   body: Joi.ObjectSchema<T>;
+  /** The parameter that may be a very long list: its schema is `rows()`, and the body is not kept in memory. */
+  rows?: string;
   /** The name of a rate limit of the dialect; absent: `default`. */
   limit?: string;
   /** True when it changes nothing, so that HEAD may run it; absent: true for routes that are GET alone. */
@@ -46,6 +48,7 @@ export interface Route {
   scope: TokenScope;
   body: Joi.ObjectSchema;
   limit: string;
+  rows: string | null;
   safe: boolean;
   handle(context: HandlerContext<unknown, Caller | null>): unknown;
 }
@@ -61,6 +64,7 @@ export function route<T extends object>(spec: RouteSpec<T>): Route {
     scope: spec.scope,
     body: spec.body,
     limit: spec.limit ?? 'default',
+    rows: spec.rows ?? null,
     safe: spec.safe ?? methods.every((method) => method === 'GET'),
     handle: (context) => spec.handle(context as HandlerContext<T>),
   };

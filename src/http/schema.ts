@@ -1,4 +1,5 @@
 import Joi from 'joi';
+import { type Rows, isRows, rowsOfValue } from './rows.ts';
 
 const extended = Joi.extend(
   (joi) => ({
@@ -16,7 +17,27 @@ const extended = Joi.extend(
     coerce: { from: 'string', method: (value: string) => ({ value: listOf(value) }) },
     jsonSchema: (_schema: unknown, result: Record<string, unknown>) => ({ ...result, type: 'array' }),
   }),
-) as Joi.Root & { text(): Joi.StringSchema; list(): Joi.ArraySchema };
+  (joi) => ({
+    type: 'rows',
+    base: joi.any(),
+    messages: { 'rows.base': '{{#label}} must be a list' },
+    coerce: (value: unknown) => ({ value: rowsOfValue(value) ?? value }),
+    validate: (value: unknown, helpers: Joi.CustomHelpers) =>
+      isRows(value) ? { value } : { value, errors: helpers.error('rows.base') },
+    jsonSchema: (_schema: unknown, result: Record<string, unknown>) => ({ ...result, type: 'array' }),
+  }),
+  (joi) => ({
+    type: 'record',
+    base: joi.object(),
+    coerce: { from: 'string', method: (value: string) => ({ value: recordOf(value) }) },
+    jsonSchema: (_schema: unknown, result: Record<string, unknown>) => ({ ...result, type: 'object' }),
+  }),
+) as Joi.Root & {
+  record(): Joi.ObjectSchema;
+  text(): Joi.StringSchema;
+  list(): Joi.ArraySchema;
+  rows(): Joi.ObjectSchema<Rows>;
+};
 
 /** Returns a schema of text that also takes whole numbers: phone numbers and ids often come as JSON numbers. */
 export function text(): Joi.StringSchema {
@@ -33,8 +54,25 @@ export function list(): Joi.ArraySchema {
   return extended.list();
 }
 
+/** Returns a schema of a list that may be too long for memory: a JSON array, numbers in a text, CSV; the handler gets `Rows`. */
+export function rows(): Joi.ObjectSchema<Rows> {
+  return extended.rows().empty(Joi.valid('', null));
+}
+
+/** Returns a schema of an object that may also come as JSON inside a text, as forms carry it. */
+export function record<T extends object>(keys: Joi.StrictSchemaMap<T>): Joi.ObjectSchema<T> {
+  return (extended.record() as Joi.ObjectSchema<T>).keys(keys);
+}
+
 function listOf(value: string): unknown {
-  if (!value.trimStart().startsWith('[')) return value;
+  return value.trimStart().startsWith('[') ? jsonOr(value) : value;
+}
+
+function recordOf(value: string): unknown {
+  return value.trimStart().startsWith('{') ? jsonOr(value) : value;
+}
+
+function jsonOr(value: string): unknown {
   try {
     return JSON.parse(value);
   } catch {

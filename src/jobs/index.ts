@@ -20,14 +20,19 @@ const dayMs = 86_400_000;
 export function gatewayJobs(deps: {
   outbox: { tick(): Promise<void> };
   supervisor: { tick(): Promise<void> };
+  campaigns: { tick(): Promise<void>; prune(): Promise<void> };
+  webhooks: { prune(): Promise<unknown> };
   media: { prune(now: number): Promise<unknown> };
   idempotency: { prune(before: number): Promise<void> };
   clock: Clock;
 }): Job[] {
-  const { outbox, supervisor, media, idempotency, clock } = deps;
+  const { outbox, supervisor, campaigns, webhooks, media, idempotency, clock } = deps;
   return [
     { name: 'late messages', schedule: '*/5 * * * * *', run: () => outbox.tick() },
     { name: 'liveness', schedule: '30 * * * * *', run: () => supervisor.tick() },
+    { name: 'campaigns', schedule: '*/2 * * * * *', run: () => campaigns.tick() },
+    { name: 'old campaigns', schedule: '0 7 * * * *', run: () => campaigns.prune() },
+    { name: 'old webhooks', schedule: '0 29 * * * *', run: () => webhooks.prune() },
     { name: 'old media', schedule: '0 17 * * * *', run: () => media.prune(clock.now()) },
     { name: 'old idempotency keys', schedule: '0 41 * * * *', run: () => idempotency.prune(clock.now() - dayMs) },
   ];

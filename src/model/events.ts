@@ -8,6 +8,7 @@ export const eventTable = {
   'message.received': 'A message arrived from WhatsApp',
   'message.status': 'An outgoing message was sent, delivered, read, or failed',
   'instance.status': 'An instance changed its state',
+  'webhook.disabled': 'A webhook receiver was given up after long failure, or because it answered 410',
   'campaign.started': 'A campaign began to send',
   'campaign.paused': 'A campaign was paused, by a person or by the gateway',
   'campaign.resumed': 'A paused campaign goes on, or a completed one got new recipients',
@@ -26,6 +27,7 @@ export interface EventPayloads {
   'message.received': { messageId: string };
   'message.status': { messageId: string; state: string; ack: number; reason: string | null };
   'instance.status': { state: string; reason: string | null };
+  'webhook.disabled': { endpointId: string; url: string; reason: string };
   'campaign.started': CampaignPayload;
   'campaign.paused': CampaignPayload;
   'campaign.resumed': CampaignPayload;

@@ -1,10 +1,15 @@
 import { createHash, randomBytes, randomFillSync } from 'node:crypto';
-import { monotonicFactory } from 'ulid';
+import { encodeTime, monotonicFactory } from 'ulid';
 
 /** Returns a maker of ULIDs: 26 characters that sort by time, strictly increasing within one process. */
 export function createIdSource(now: () => number): () => string {
   const next = monotonicFactory(createRandom());
   return () => next(now());
+}
+
+/** Returns the id that sorts before every ULID made at this time (Unix ms) or later. */
+export function idFloor(at: number): string {
+  return encodeTime(Math.max(0, Math.floor(at)), 10).padEnd(26, '0');
 }
 
 /** Returns numbers in [0, 1) from random bytes drawn 4 KiB at a time: a ULID asks for 16, and each draw is a system call. */

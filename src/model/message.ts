@@ -80,4 +80,14 @@ export interface Message {
   /** Inbound: when the sender's phone sent it. Outgoing: when WhatsApp Web accepted it. */
   happenedAt: number | null;
   ackedAt: number | null;
+  /** The recipient of a campaign that it is for. */
+  campaign?: CampaignSlot;
+}
+
+/** The place of a recipient in its campaign. */
+export interface CampaignSlot {
+  /** `WAP-CAM-0001` */
+  campaignId: string;
+  lane: number;
+  seq: number;
 }

@@ -9,18 +9,28 @@ export interface Endpoint {
   accountId: string;
   /** When set, only this instance's events. */
   instanceId: string | null;
+  /** The one that is set without naming any: at most one for each scope and dialect. */
+  isDefault: boolean;
+  /** A name for people. */
+  title: string | null;
   url: string;
   /** The name of the dialect whose payload and headers it gets. */
   dialect: string;
   events: EventType[];
   /** The secret itself is stored encrypted and not shown again. */
   hasSecret: boolean;
+  /** Names of the headers that are sent beside the gateway's own; their values are stored encrypted. */
+  headerNames: string[];
+  /** One delivery at a time, in the order of the events, instead of in order within each chat. */
+  isOrdered: boolean;
   enabled: boolean;
   /** Why the gateway disabled it, e.g. that the receiver answered 410. */
   disabledReason: string | null;
   /** Failures in a row; 0 while all is well. */
   failStreak: number;
   firstFailureAt: number | null;
+  /** Deliveries that failed for good since then. */
+  exhausted: number;
   /** Unix ms until which nothing is sent, after too many failures in a row. */
   openUntil: number | null;
   createdAt: number;
@@ -28,6 +38,37 @@ export interface Endpoint {
 
 /** The life of one event on its way to one endpoint: `retry` waits for its due time after a failed attempt. */
 export type DeliveryState = 'pending' | 'retry' | 'delivered' | 'failed';
+
+/** One HTTP try. */
+export interface Attempt {
+  id: string;
+  deliveryId: string;
+  endpointId: string;
+  attempt: number;
+  status: number | null;
+  error: string | null;
+  /** The start of the answer's body. */
+  response: string | null;
+  durationMs: number;
+  createdAt: number;
+}
+
+/** One event on its way to one endpoint, as its owner sees it. */
+export interface DeliveryRecord {
+  id: string;
+  endpointId: string;
+  /** `webhook-id` is `msg_` and this. */
+  eventId: string;
+  event: EventType | null;
+  instanceId: string | null;
+  state: DeliveryState;
+  /** Attempts made so far. */
+  attempt: number;
+  /** With `retry`: when it is tried again. */
+  dueAt: number;
+  createdAt: number;
+  finishedAt: number | null;
+}
 
 /** A message's file in a webhook: inline, as a link, or null when it is gone. */
 export type WebhookMedia = { base64: string } | { url: string } | null;

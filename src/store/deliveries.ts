@@ -1,8 +1,9 @@
 import type { Knex } from 'knex';
 import type { GatewayEvent } from '../model/events.ts';
-import type { DeliveryState } from '../model/webhook.ts';
+import type { Attempt, DeliveryState } from '../model/webhook.ts';
 import type { Connection, Database } from './database.ts';
-import { eventOf, insertChunk, type EventRow } from './events.ts';
+import { eventOf, type EventRow } from './events.ts';
+import { createRowWriter } from './rows.ts';
 
 /** One event on its way to one endpoint. */
 export interface Delivery {
@@ -15,18 +16,14 @@ export interface Delivery {
   attempt: number;
 }
 
-/** One HTTP try. */
-export interface Attempt {
+/** A delivery as its queue has it, without what it tells. */
+export interface WaitingDelivery {
   id: string;
-  deliveryId: string;
   endpointId: string;
+  eventId: string;
+  orderKey: string;
+  state: 'pending' | 'retry';
   attempt: number;
-  status: number | null;
-  error: string | null;
-  /** The start of the answer's body. */
-  response: string | null;
-  durationMs: number;
-  createdAt: number;
 }
 
 /** How a delivery stands after an attempt. */
@@ -45,9 +42,11 @@ export interface DeliveryStore {
     deliveries: readonly { id: string; endpointId: string; event: GatewayEvent }[],
   ): Promise<void>;
   /** Returns deliveries that were never tried, oldest first, leaving out those of some chats. */
-  fresh(input: { endpointId: string; notOf: readonly string[]; limit: number }): Promise<Delivery[]>;
+  fresh(input: { endpointId: string; notOf: readonly string[]; limit: number }): Promise<WaitingDelivery[]>;
   /** Returns deliveries whose retry is due, oldest first. */
-  dueRetries(input: { endpointId: string; now: number; limit: number }): Promise<Delivery[]>;
+  dueRetries(input: { endpointId: string; now: number; limit: number }): Promise<WaitingDelivery[]>;
+  /** Returns the deliveries with their events, by one query; those whose event is gone are left out. */
+  withEvents(waiting: readonly WaitingDelivery[]): Promise<Delivery[]>;
   /** Returns chats that wait behind a delivery which failed fewer than `belowAttempt` times and is not due yet. */
   heldKeys(input: { endpointId: string; now: number; belowAttempt: number; limit: number }): Promise<string[]>;
   /** Returns when the endpoint’s next retry after `now` is due, null when none waits. */
@@ -63,6 +62,28 @@ export interface DeliveryStore {
   attempts(input: { endpointId: string; limit: number }): Promise<Attempt[]>;
 }
 
+const writeDeliveries = createRowWriter<DeliveryRow & { due_at: number; created_at: number }>('webhook_deliveries', [
+  'id',
+  'endpoint_id',
+  'event_id',
+  'order_key',
+  'state',
+  'attempt',
+  'due_at',
+  'created_at',
+]);
+const writeAttempts = createRowWriter<AttemptRow>('webhook_attempts', [
+  'id',
+  'delivery_id',
+  'endpoint_id',
+  'attempt',
+  'status',
+  'error',
+  'response',
+  'duration_ms',
+  'created_at',
+]);
+
 /** Returns the tables of deliveries and their attempts. */
 export function createDeliveryStore({ knex }: Database): DeliveryStore {
   const waiting = (endpointId: string) => knex('webhook_deliveries').where({ endpoint_id: endpointId, state: 'retry' });
@@ -71,19 +92,8 @@ export function createDeliveryStore({ knex }: Database): DeliveryStore {
       .where({ endpoint_id: endpointId, state })
       .orderBy('id')
       .limit(limit)
-      .select('id', 'endpoint_id', 'event_id', 'state', 'attempt');
-
-  /** The events are read by a second query: with a join, SQLite walks all events first. */
-  async function withEvents(query: Knex.QueryBuilder): Promise<Delivery[]> {
-    const rows = (await query) as DeliveryRow[];
-    if (rows.length === 0) return [];
-    const eventRows = (await knex('events').whereIn('id', [...new Set(rows.map((row) => row.event_id))])) as EventRow[];
-    const events = new Map(eventRows.map((row) => [row.id, eventOf(row)]));
-    return rows.flatMap((row) => {
-      const event = events.get(row.event_id);
-      return event ? [{ id: row.id, endpointId: row.endpoint_id, event, state: row.state, attempt: row.attempt }] : [];
-    });
-  }
+      .select('id', 'endpoint_id', 'event_id', 'order_key', 'state', 'attempt');
+  const read = async (query: Knex.QueryBuilder) => ((await query) as DeliveryRow[]).map(toWaiting);
 
   return {
     async insert(connection, deliveries) {
@@ -92,22 +102,33 @@ export function createDeliveryStore({ knex }: Database): DeliveryStore {
         endpoint_id: endpointId,
         event_id: event.id,
         order_key: event.orderKey,
-        state: 'pending',
+        state: 'pending' as const,
         attempt: 0,
         due_at: event.createdAt,
         created_at: event.createdAt,
       }));
-      for (let at = 0; at < rows.length; at += insertChunk)
-        await connection('webhook_deliveries').insert(rows.slice(at, at + insertChunk));
+      await writeDeliveries(connection, rows);
     },
 
     fresh({ endpointId, notOf, limit }) {
       const query = inOrder(endpointId, 'pending', limit);
-      return withEvents(notOf.length > 0 ? query.whereNotIn('order_key', notOf) : query);
+      return read(notOf.length > 0 ? query.whereNotIn('order_key', notOf) : query);
     },
 
-    dueRetries: ({ endpointId, now, limit }) =>
-      withEvents(inOrder(endpointId, 'retry', limit).where('due_at', '<=', now)),
+    dueRetries: ({ endpointId, now, limit }) => read(inOrder(endpointId, 'retry', limit).where('due_at', '<=', now)),
+
+    // Not a join: with one, SQLite walks all events first.
+    async withEvents(waiting) {
+      if (waiting.length === 0) return [];
+      const ids = [...new Set(waiting.map(({ eventId }) => eventId))];
+      const events = new Map(
+        ((await knex('events').whereIn('id', ids)) as EventRow[]).map((row) => [row.id, eventOf(row)]),
+      );
+      return waiting.flatMap(({ id, endpointId, eventId, state, attempt }) => {
+        const event = events.get(eventId);
+        return event ? [{ id, endpointId, event, state, attempt }] : [];
+      });
+    },
 
     async heldKeys({ endpointId, now, belowAttempt, limit }) {
       const rows = (await waiting(endpointId)
@@ -134,8 +155,7 @@ export function createDeliveryStore({ knex }: Database): DeliveryStore {
       for (const { id, attempt, dueAt } of results.filter((result) => result.state === 'retry')) {
         await trx('webhook_deliveries').where({ id }).update({ state: 'retry', attempt, due_at: dueAt });
       }
-      for (let at = 0; at < attempts.length; at += insertChunk)
-        await trx('webhook_attempts').insert(attempts.slice(at, at + insertChunk).map(attemptRow));
+      await writeAttempts(trx, attempts.map(attemptRow));
     },
 
     async pullForward(trx, endpointId, now) {
@@ -182,8 +202,20 @@ interface DeliveryRow {
   id: string;
   endpoint_id: string;
   event_id: string;
+  order_key: string;
   state: 'pending' | 'retry';
   attempt: number;
+}
+
+function toWaiting(row: DeliveryRow): WaitingDelivery {
+  return {
+    id: row.id,
+    endpointId: row.endpoint_id,
+    eventId: row.event_id,
+    orderKey: row.order_key,
+    state: row.state,
+    attempt: row.attempt,
+  };
 }
 
 interface AttemptRow {

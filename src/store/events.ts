@@ -1,5 +1,6 @@
 import type { EventPayloads, EventType, GatewayEvent } from '../model/events.ts';
 import type { Connection } from './database.ts';
+import { createRowWriter } from './rows.ts';
 
 /** The columns of an event, as a join brings them. */
 export interface EventRow {
@@ -12,8 +13,15 @@ export interface EventRow {
   created_at: number;
 }
 
-/** Rows per statement: SQLite takes 500 rows in the form that knex writes. */
-export const insertChunk = 100;
+const writeRows = createRowWriter<EventRow>('events', [
+  'id',
+  'account_id',
+  'instance_id',
+  'type',
+  'payload',
+  'order_key',
+  'created_at',
+]);
 
 export interface EventStore {
   /** Writes events in the transaction that makes them true. */
@@ -23,10 +31,7 @@ export interface EventStore {
 /** Returns the events table. */
 export function createEventStore(): EventStore {
   return {
-    async insert(connection, events) {
-      for (let at = 0; at < events.length; at += insertChunk)
-        await connection('events').insert(events.slice(at, at + insertChunk).map(toRow));
-    },
+    insert: (connection, events) => writeRows(connection, events.map(toRow)),
   };
 }
 

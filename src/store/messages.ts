@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { campaignId, campaignNumber } from '../model/campaign.ts';
 import type { Content } from '../model/content.ts';
 import type { Jid } from '../model/jid.ts';
 import type { Ack, FailureReason, Message, MessageState, Priority } from '../model/message.ts';
@@ -41,6 +42,8 @@ export interface MessageStore {
   unannounced(instanceId: string): Promise<Message[]>;
   markAnnounced(trx: Connection, ids: string[]): Promise<void>;
   countQueued(instanceId: string): Promise<number>;
+  /** Tells whether the message is still on its way to WhatsApp Web. */
+  isSending(connection: Connection, id: string): Promise<boolean>;
   /** Returns the ids of queued messages whose time is over. */
   expired(now: number): Promise<string[]>;
   /** Returns the ids of everything of this instance that is not accepted yet. */
@@ -191,6 +194,11 @@ export function createMessageStore(database: Database): MessageStore {
       return Number(row.n);
     },
 
+    async isSending(connection, id) {
+      const row = (await table(connection).where({ id }).first('state')) as { state: MessageState } | undefined;
+      return row?.state === 'sending' || row?.state === 'queued';
+    },
+
     async expired(now) {
       const rows = (await table()
         .where({ state: 'queued' })
@@ -249,6 +257,9 @@ interface MessageRow {
   created_at: number;
   happened_at: number | null;
   acked_at: number | null;
+  campaign_id: number | null;
+  lane: number | null;
+  seq: number | null;
 }
 
 function toRow(message: Message): MessageRow {
@@ -273,6 +284,9 @@ function toRow(message: Message): MessageRow {
     created_at: message.createdAt,
     happened_at: message.happenedAt,
     acked_at: message.ackedAt,
+    campaign_id: message.campaign ? campaignNumber(message.campaign.campaignId) : null,
+    lane: message.campaign?.lane ?? null,
+    seq: message.campaign?.seq ?? null,
   };
 }
 
@@ -298,5 +312,8 @@ function fromRow(row: MessageRow): Message {
     createdAt: row.created_at,
     happenedAt: row.happened_at,
     ackedAt: row.acked_at,
+    ...(row.campaign_id === null
+      ? {}
+      : { campaign: { campaignId: campaignId(row.campaign_id), lane: row.lane!, seq: row.seq! } }),
   };
 }

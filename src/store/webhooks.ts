@@ -5,17 +5,34 @@ import type { Connection, Database } from './database.ts';
 /** An endpoint with its encrypted secret. */
 export interface StoredEndpoint extends Endpoint {
   sealedSecret: string | null;
+  /** Secrets that were replaced and still sign until their time, newest first. */
+  oldSecrets: { sealed: string; until: number }[];
+  /** The extra headers as encrypted JSON. */
+  sealedHeaders: string | null;
 }
 
 /** How an endpoint has been doing: its circuit breaker, kept so that it survives a restart. */
-export type EndpointHealth = Pick<Endpoint, 'failStreak' | 'firstFailureAt' | 'openUntil'>;
+export type EndpointHealth = Pick<Endpoint, 'failStreak' | 'firstFailureAt' | 'exhausted' | 'openUntil'>;
 
 /** What of an endpoint may change. */
 export type EndpointPatch = Partial<
-  Pick<StoredEndpoint, 'url' | 'events' | 'sealedSecret' | 'enabled' | 'disabledReason'> & EndpointHealth
+  Pick<
+    StoredEndpoint,
+    | 'title'
+    | 'url'
+    | 'events'
+    | 'sealedSecret'
+    | 'oldSecrets'
+    | 'sealedHeaders'
+    | 'headerNames'
+    | 'isOrdered'
+    | 'enabled'
+    | 'disabledReason'
+  > &
+    EndpointHealth
 >;
 
-/** Whose endpoint: one for each scope and dialect. */
+/** Whose endpoint, in whose words. */
 export interface EndpointScope {
   accountId: string;
   instanceId: string | null;
@@ -26,11 +43,16 @@ export interface WebhookStore {
   /** Returns every endpoint that is not disabled, oldest first. */
   enabled(connection?: Connection): Promise<StoredEndpoint[]>;
   byId(id: string): Promise<StoredEndpoint | null>;
+  /** Returns the default endpoint of a scope. */
   byScope(scope: EndpointScope): Promise<StoredEndpoint | null>;
+  /** Returns an account's endpoints, oldest first. */
+  ofAccount(accountId: string): Promise<StoredEndpoint[]>;
   insert(endpoint: StoredEndpoint): Promise<void>;
   update(id: string, patch: EndpointPatch): Promise<void>;
   /** Notes how requests to a URL went; nothing when the endpoint has another one by now. */
   report(connection: Connection, endpoint: { id: string; url: string }, patch: EndpointPatch): Promise<void>;
+  /** Disables the endpoint; returns false when it has another URL by now or is disabled already. */
+  disable(connection: Connection, endpoint: { id: string; url: string }, reason: string): Promise<boolean>;
   /** Removes the endpoint and what waits for it. */
   remove(id: string): Promise<void>;
   /** Returns the enabled endpoints that something waits for. */
@@ -53,7 +75,13 @@ export function createWebhookStore(database: Database): WebhookStore {
     },
 
     byId: (id) => one({ id }),
-    byScope: ({ accountId, instanceId, dialect }) => one({ account_id: accountId, instance_id: instanceId, dialect }),
+    byScope: ({ accountId, instanceId, dialect }) =>
+      one({ account_id: accountId, instance_id: instanceId, dialect, is_default: true }),
+
+    async ofAccount(accountId) {
+      const rows = (await table().where({ account_id: accountId }).orderBy('id')) as EndpointRow[];
+      return rows.map(fromRow);
+    },
 
     async insert(endpoint) {
       await table().insert({
@@ -61,6 +89,7 @@ export function createWebhookStore(database: Database): WebhookStore {
         account_id: endpoint.accountId,
         instance_id: endpoint.instanceId,
         dialect: endpoint.dialect,
+        is_default: endpoint.isDefault,
         created_at: endpoint.createdAt,
         ...toColumns(endpoint),
       });
@@ -72,6 +101,13 @@ export function createWebhookStore(database: Database): WebhookStore {
 
     async report(connection, { id, url }, patch) {
       await table(connection).where({ id, url }).update(toColumns(patch));
+    },
+
+    async disable(connection, { id, url }, reason) {
+      const changed: number = await table(connection)
+        .where({ id, url, enabled: true })
+        .update(toColumns({ enabled: false, disabledReason: reason.slice(0, 255) }));
+      return changed > 0;
     },
 
     async remove(id) {
@@ -106,6 +142,12 @@ interface EndpointRow {
   dialect: string;
   events: string;
   secret: string | null;
+  is_default: number | boolean;
+  is_ordered: number | boolean;
+  title: string | null;
+  headers: string | null;
+  old_secrets: string | null;
+  exhausted: number;
   enabled: number | boolean;
   disabled_reason: string | null;
   fail_streak: number;
@@ -115,26 +157,36 @@ interface EndpointRow {
 }
 
 const columnOf = {
+  title: 'title',
   url: 'url',
-  events: 'events',
   sealedSecret: 'secret',
+  isOrdered: 'is_ordered',
   enabled: 'enabled',
   disabledReason: 'disabled_reason',
   failStreak: 'fail_streak',
   firstFailureAt: 'first_failure_at',
+  exhausted: 'exhausted',
   openUntil: 'open_until',
 } as const;
 
-function toColumns(patch: Partial<StoredEndpoint>): Record<string, unknown> {
+function toColumns(patch: EndpointPatch): Record<string, unknown> {
   const columns: Record<string, unknown> = {};
   for (const [key, column] of Object.entries(columnOf)) {
     const value = patch[key as keyof typeof columnOf];
-    if (value !== undefined) columns[column] = key === 'events' ? JSON.stringify(value) : value;
+    if (value !== undefined) columns[column] = value;
   }
+  if (patch.events) columns.events = JSON.stringify(patch.events);
+  if (patch.oldSecrets) columns.old_secrets = patch.oldSecrets.length > 0 ? JSON.stringify(patch.oldSecrets) : null;
+  if (patch.sealedHeaders !== undefined)
+    columns.headers =
+      patch.sealedHeaders === null
+        ? null
+        : JSON.stringify({ names: patch.headerNames ?? [], sealed: patch.sealedHeaders });
   return columns;
 }
 
 function fromRow(row: EndpointRow): StoredEndpoint {
+  const headers = row.headers === null ? null : (JSON.parse(row.headers) as { names: string[]; sealed: string });
   return {
     id: row.id,
     accountId: row.account_id,
@@ -142,8 +194,15 @@ function fromRow(row: EndpointRow): StoredEndpoint {
     url: row.url,
     dialect: row.dialect,
     events: JSON.parse(row.events) as EventType[],
+    isDefault: Boolean(row.is_default),
+    title: row.title,
     hasSecret: row.secret !== null,
     sealedSecret: row.secret,
+    oldSecrets: row.old_secrets === null ? [] : (JSON.parse(row.old_secrets) as StoredEndpoint['oldSecrets']),
+    headerNames: headers?.names ?? [],
+    sealedHeaders: headers?.sealed ?? null,
+    isOrdered: Boolean(row.is_ordered),
+    exhausted: row.exhausted,
     enabled: Boolean(row.enabled),
     disabledReason: row.disabled_reason,
     failStreak: row.fail_streak,

@@ -1,3 +1,4 @@
+import { benchCampaigns } from './campaigns.ts';
 import { benchInbound } from './inbound.ts';
 import { benchInstances } from './instances.ts';
 import { benchSends } from './sends.ts';
@@ -25,6 +26,7 @@ const benches: Record<string, () => Promise<void>> = {
     );
   },
   instances: benchInstances,
+  campaigns: benchCampaigns,
 };
 
 const names = process.argv.slice(2).filter((name) => !name.startsWith('-'));

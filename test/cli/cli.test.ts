@@ -188,6 +188,32 @@ describe('webhook', () => {
       params: { url: 'https://erp.example.com/hook', secret: 's3cret', events: ['message.received', 'message.status'] },
     });
   });
+
+  it('changes a webhook with its headers and flags', async () => {
+    const gateway = await startGatewayStub(({ params }) => ({ body: { ok: true, ...params } }));
+    const words = ['webhook', 'update', '01ABC', '--header', 'X-A: b|X-C: d: e', '--ordered', '--disable'];
+    const { status, out } = await cli(words, { ...env, PORT: String(gateway.port) });
+    await gateway.close();
+    expect(status).toBe(0);
+    expect(out).toMatch(/^ordered +true$/m);
+    expect(gateway.calls[0]).toMatchObject({
+      method: 'settings.update_webhook',
+      params: { webhook_id: '01ABC', headers: { 'X-A': 'b', 'X-C': 'd: e' }, ordered: true, enabled: false },
+    });
+  });
+
+  it('lists what was delivered as a table, and says by its status whether a test was taken', async () => {
+    const gateway = await startGatewayStub(({ method }) => ({
+      body: method.endsWith('test_webhook')
+        ? { ok: true, delivered: false, http_status: 500 }
+        : { ok: true, deliveries: [{ delivery_id: '01D', webhook_id: '01W', event: 'message.received', attempts: 3 }] },
+    }));
+    const listed = await cli(['webhook', 'deliveries', '--status', 'failed'], { ...env, PORT: String(gateway.port) });
+    const tested = await cli(['webhook', 'test', '01W'], { ...env, PORT: String(gateway.port) });
+    await gateway.close();
+    expect(listed.out).toMatch(/^DELIVERY ID +WEBHOOK ID +EVENT[^\n]*\n01D +01W +message\.received +- +3/);
+    expect(tested.status).toBe(1);
+  });
 });
 
 describe('config', () => {

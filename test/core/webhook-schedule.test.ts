@@ -96,12 +96,12 @@ describe('the breaker', () => {
   });
 
   it('does not count what was under way when it opened', () => {
-    const open = { failStreak: 5, firstFailureAt: now, openUntil: now + minute };
+    const open = { failStreak: 5, firstFailureAt: now, exhausted: 0, openUntil: now + minute };
     expect(afterFailure(defaultPolicy, open, now + second)).toBe(open);
   });
 
   it('lets one probe through when its time is over', () => {
-    const health = { failStreak: 5, firstFailureAt: now, openUntil: now + minute };
+    const health = { failStreak: 5, firstFailureAt: now, exhausted: 0, openUntil: now + minute };
     expect([breakerState(healthy, now), breakerState(health, now), breakerState(health, now + minute)]).toEqual([
       'closed',
       'open',

@@ -93,6 +93,7 @@ forEachDatabase((open) => {
     const { target, receive, webhooks, accountId } = await connected({}, { secret: `whsec_${key.toString('base64')}` });
     await receive([{ text: 'ünïcode' }]);
     const [first] = await target.received(1);
+    await webhooks.set(accountId, { url: target.url, dialect: 'plain', secret: null });
     await webhooks.set(accountId, { url: target.url, dialect: 'plain', secret: 'plain secret' });
     await receive([{}]);
     const [, second] = await target.received(2);

@@ -9,6 +9,7 @@ import { bareMessageId, serializeMessageKey } from '../../src/model/jid.ts';
 import type { Message } from '../../src/model/message.ts';
 import { parseAddress, parsePhone } from '../../src/model/phone.ts';
 import type { Caller, Token } from '../../src/model/token.ts';
+import { type FakeCampaigns, createFakeCampaigns } from './fake-campaigns.ts';
 
 /** The credentials the fake core knows. */
 export const credentials = {
@@ -23,7 +24,7 @@ export const credentials = {
 export type Sent = Omit<SendInput, 'instance'> & { instanceId: string };
 
 /** The core's interfaces in memory: the HTTP side is tested against their contract, not against WhatsApp. */
-export interface FakeCore extends Core {
+export interface FakeCore extends Core, FakeCampaigns {
   media: MediaOpener;
   sent: Sent[];
   rows: Message[];
@@ -31,6 +32,11 @@ export interface FakeCore extends Core {
   endpoints: Map<string, EndpointView & { secret: string | null }>;
   /** When set, the next calls of the core throw it. */
   failWith: unknown;
+}
+
+/** What is tested over the real thing (`webhook-routes.test.ts`). */
+function notFaked(): Promise<never> {
+  return Promise.reject(new GatewayError('not_supported'));
 }
 
 /** Returns an instance with only the fields that matter given. */
@@ -89,6 +95,7 @@ export function createFakeCore(instances: Instance[] = [buildInstance()]): FakeC
   const idempotent = new Map<string, { hash: string; message: Message }>();
 
   const core: FakeCore = {
+    ...createFakeCampaigns(),
     sent: [],
     rows: [],
     instanceRows: instances,
@@ -237,6 +244,15 @@ export function createFakeCore(instances: Instance[] = [buildInstance()]): FakeC
         return endpoint;
       },
       get: async (accountId, { instanceId }) => core.endpoints.get(`${accountId}/${instanceId ?? ''}`) ?? null,
+      list: notFaked,
+      create: notFaked,
+      update: notFaked,
+      remove: notFaked,
+      test: notFaked,
+      deliveries: notFaked,
+      attempts: notFaked,
+      resend: notFaked,
+      replay: notFaked,
     },
 
     media: {

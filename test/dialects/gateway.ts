@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { pino } from 'pino';
 import { createDialects } from '../../src/dialects/index.ts';
 import { createHttpApp } from '../../src/http/app.ts';
@@ -21,6 +22,7 @@ export interface TestGatewayOptions {
   instances?: Instance[];
   rateLimitPerMinute?: number;
   bodyMaxBytes?: number;
+  uploadMaxBytes?: number;
   corsOrigins?: string[];
   trustProxy?: string[];
   timeouts?: Partial<ServerTimeouts>;
@@ -48,6 +50,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     version: '0.1.0',
     publicUrl: () => 'http://gateway.test',
     bodyMaxBytes: options.bodyMaxBytes ?? 36 * 1024 * 1024,
+    uploads: { dir: tmpdir(), maxBytes: options.uploadMaxBytes ?? 36 * 1024 * 1024 },
     corsOrigins: options.corsOrigins ?? [],
     trustProxy: options.trustProxy ?? [],
   });

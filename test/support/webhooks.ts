@@ -36,6 +36,11 @@ export const plainDialect: WebhookDialect = {
       text: message?.content.type === 'text' ? message.content.text : undefined,
       ...(media === undefined ? {} : { media }),
     }),
+    'webhook.disabled': (event) => ({
+      type: event.type,
+      endpoint: event.payload.endpointId,
+      reason: event.payload.reason,
+    }),
     'instance.status': (event) => ({ type: event.type, state: event.payload.state }),
   },
   headers: ({ secret, body }) => (secret ? { 'x-plain-secret': secret, 'x-plain-length': String(body.length) } : {}),
@@ -95,6 +100,8 @@ export async function buildWebhooks(
     userAgent: 'WapBridge-Gateway/0.0.0',
     timeoutMs: 1000,
     inlineMaxBytes: 1000,
+    bodyMaxBytes: 1024 * 1024,
+    retentionDays: 14,
     policy: fastPolicy,
     ...patch,
   });

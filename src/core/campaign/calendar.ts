@@ -26,7 +26,8 @@ interface Rule {
 }
 
 const horizonDays = 4 * 366;
-const maxAlternations = 5_000;
+/** Two calendars that miss each other take two turns a day: after more than a year of days they always will. */
+const maxAlternations = 800;
 const wholeDay = 24 * 60;
 const always: Calendar = { next: () => ({ opensAt: Number.MIN_SAFE_INTEGER, closesAt: Number.MAX_SAFE_INTEGER }) };
 
@@ -108,8 +109,7 @@ function cronRanges(cron: string): (day: LocalDay) => DayRanges {
   const daysOfMonth = new Set<unknown>(fields.dayOfMonth);
   const weekdays = new Set<unknown>(fields.dayOfWeek);
   const ranges = joined(fields.hour.flatMap((hour) => fields.minute.map((minute) => hour * 60 + minute)));
-  return (day) =>
-    months.has(day.month) && daysOfMonth.has(day.day) && weekdays.has(weekdayOf(day)) ? ranges : [];
+  return (day) => (months.has(day.month) && daysOfMonth.has(day.day) && weekdays.has(weekdayOf(day)) ? ranges : []);
 }
 
 /** Single minutes as ranges. */
@@ -144,7 +144,7 @@ function calendarOf(rule: Rule): Calendar {
 /** An opening that reaches midnight goes on if the next day begins with one. */
 function extended(rule: Rule, day: LocalDay, to: number, closesAt: number): number {
   let [lastDay, end] = [day, closesAt];
-  for (let reaches = to; reaches === wholeDay && end - closesAt < 8 * 86_400_000; ) {
+  for (let reaches = to; reaches === wholeDay && end - closesAt < 8 * 86_400_000;) {
     lastDay = addDays(lastDay, 1);
     const first = rule.on(lastDay).find(([from]) => from === 0);
     if (!first) break;

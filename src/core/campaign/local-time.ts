@@ -32,8 +32,7 @@ const dayMs = 86_400_000;
 export function isTimeZone(name: string): boolean {
   if (name === '') return false;
   try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
+    return Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
   } catch {
     return false;
   }
@@ -50,14 +49,15 @@ export function createTimeZone(name: string): TimeZone {
     hour: 'numeric',
     minute: 'numeric',
     second: 'numeric',
-    era: 'short',
   });
 
-  /** The wall clock's reading as if it were UTC. */
+  /** The wall clock's reading as if it were UTC; the text `11/21/2026, 09:30:00` costs a quarter of its parts. */
   function wallMs(at: number): number {
-    const parts: Record<string, number> = {};
-    for (const { type, value } of format.formatToParts(at)) parts[type] = Number(value);
-    return Date.UTC(parts.year!, parts.month! - 1, parts.day, parts.hour, parts.minute, parts.second);
+    const [month = 1, day = 1, year = 1970, hour = 0, minute = 0, second = 0] = format
+      .format(at)
+      .split(/\D+/)
+      .map(Number);
+    return Date.UTC(year, month - 1, day, hour, minute, second);
   }
 
   const offsetMs = (at: number): number => wallMs(at) - Math.floor(at / 1000) * 1000;

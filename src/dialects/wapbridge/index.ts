@@ -5,9 +5,12 @@ import { GatewayError } from '../../model/errors.ts';
 import type { Core } from '../core.ts';
 import { createAuthenticate } from './auth.ts';
 import { presentFailure, presentLimit, presentSuccess } from './present.ts';
+import { bulkSettingsRoutes } from './routes/bulk-settings.ts';
+import { campaignRoutes } from './routes/campaigns.ts';
 import { frappeRoutes } from './routes/frappe.ts';
 import { instanceRoutes } from './routes/instances.ts';
 import { settingsRoutes } from './routes/settings.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { whatsappRoutes } from './routes/whatsapp.ts';
 import { wapbridgeWebhooks } from './webhooks.ts';
 
@@ -38,7 +41,10 @@ export function createWapbridge(deps: WapbridgeDeps): Dialect {
     routes: [
       ...whatsappRoutes({ core, log, syncSendTimeoutMs: deps.syncSendTimeoutMs, defaultCountry: deps.defaultCountry }),
       ...instanceRoutes(core),
+      ...campaignRoutes(core),
       ...settingsRoutes(core),
+      ...webhookRoutes(core),
+      ...bulkSettingsRoutes(core),
       ...frappeRoutes({ version: deps.version }),
     ],
     owns: (request) =>

@@ -42,6 +42,7 @@ export function presentFailure(error: GatewayError, request: ApiRequest): Answer
       code: error.code,
       ...(fields ? { fields } : {}),
       ...(error.details?.choices ? { choices: error.details.choices } : {}),
+      ...(error.details?.invalid ? { invalid: error.details.invalid } : {}),
     },
   };
 }

@@ -1,13 +1,15 @@
+import type { CampaignPayload, GatewayEvent } from '../../model/events.ts';
 import { type Content, type MediaContent, isMediaContent, textOf } from '../../model/content.ts';
 import { isGroup } from '../../model/jid.ts';
 import type { Instance } from '../../model/instance.ts';
 import type { Message } from '../../model/message.ts';
 import type { WebhookDialect, WebhookFacts } from '../../model/webhook.ts';
+import { presentCounters } from './present-campaign.ts';
 import { time } from './present.ts';
 
 /**
  * The bodies of this API's webhooks. The inbound message is the source's example to the letter, with `event`, `sender_phone`,
- * `sender_name`, `chat_id` and `is_group` added beside it; the other two are ours in the same style.
+ * `sender_name`, `chat_id` and `is_group` added beside it; the others are ours in the same style.
  */
 const render = {
   'message.received': (_event, facts) => ({ ...head(facts), ...received(need(facts.message), facts) }),
@@ -33,6 +35,32 @@ const render = {
     status: event.payload.state,
     reason: event.payload.reason,
   }),
+  'webhook.disabled': (event, facts) => ({
+    ...head(facts),
+    event: 'webhook.disabled',
+    webhook_id: event.payload.endpointId,
+    url: event.payload.url,
+    reason: event.payload.reason,
+  }),
+  'campaign.started': campaign,
+  'campaign.paused': campaign,
+  'campaign.resumed': campaign,
+  'campaign.completed': campaign,
+  'campaign.cancelled': campaign,
+  'campaign.failed': campaign,
+  'campaign.recipient': ({ payload }, facts) => ({
+    ...head(facts),
+    event: 'campaign.recipient',
+    campaign: payload.campaignId,
+    recipient: {
+      phone_number: payload.phone,
+      status: payload.state,
+      reason: payload.reason,
+      message_id: payload.messageId,
+    },
+  }),
+  'contact.opted_out': optOut,
+  'contact.opted_in': optOut,
 } satisfies WebhookDialect['render'];
 
 /** This API's webhooks. A receiver knows their sender by `X-Wapbridge-Secret: <your-secret>` (seed 004). */
@@ -40,6 +68,26 @@ export const wapbridgeWebhooks: WebhookDialect = {
   render,
   headers: ({ secret }) => (secret === null || secret === '' ? {} : { 'x-wapbridge-secret': secret }),
 };
+
+function campaign(event: GatewayEvent, facts: WebhookFacts): object {
+  const { campaignId, name, state, reason, counters } = event.payload as CampaignPayload;
+  return {
+    ...head(facts),
+    event: event.type,
+    campaign: campaignId,
+    campaign_name: name,
+    status: state,
+    reason,
+    counters: presentCounters(counters),
+  };
+}
+
+function optOut(
+  { type, payload }: GatewayEvent<'contact.opted_out' | 'contact.opted_in'>,
+  facts: WebhookFacts,
+): object {
+  return { ...head(facts), event: type, sender_phone: payload.phone, source: payload.source };
+}
 
 function head({ instance, customer }: WebhookFacts): object {
   return { instance_id: instance?.id ?? null, customer, phone_number: instance?.phone ?? null };

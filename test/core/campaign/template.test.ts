@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseTemplate, templateSeed, variableKey } from '../../../src/core/campaign/template.ts';
 
-const render = (text: string, values: Record<string, string> = {}, seed = 1) => parseTemplate(text).render(values, seed);
+const render = (text: string, values: Record<string, string> = {}, seed = 1) =>
+  parseTemplate(text).render(values, seed);
 
 describe('a template', () => {
   it('is the text itself where nothing is special', () => {

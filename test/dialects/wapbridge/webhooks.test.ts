@@ -165,6 +165,65 @@ describe('the events of ours', () => {
   });
 });
 
+describe('campaigns', () => {
+  const head = { instance_id: 'INST-01-0000142', customer: 'CUST-0143', phone_number: '255757197676' };
+  const counters = {
+    total: 10,
+    queued: 4,
+    sending: 1,
+    sent: 3,
+    delivered: 2,
+    read: 1,
+    failed: 1,
+    skipped: 1,
+    uncertain: 0,
+    cancelled: 0,
+  };
+
+  it.each(['started', 'paused', 'resumed', 'completed', 'cancelled', 'failed'] as const)('tell that one %s', (what) => {
+    const type = `campaign.${what}` as const;
+    const payload = { campaignId: 'WAP-CAM-0001', name: 'Promo', state: 'paused', reason: 'user', counters } as const;
+    const body = wapbridgeWebhooks.render[type]?.(event(type, payload) as never, { instance, customer: 'CUST-0143' });
+    expect(body).toEqual({
+      ...head,
+      event: type,
+      campaign: 'WAP-CAM-0001',
+      campaign_name: 'Promo',
+      status: 'paused',
+      reason: 'user',
+      counters,
+    });
+  });
+
+  it('tell what became of a recipient', () => {
+    const payload = {
+      campaignId: 'WAP-CAM-0001',
+      phone: '255757111111',
+      state: 'failed',
+      reason: 'x',
+      messageId: 'M',
+    } as const;
+    const facts = { instance, customer: 'CUST-0143' };
+    expect(wapbridgeWebhooks.render['campaign.recipient']?.(event('campaign.recipient', payload), facts)).toEqual({
+      ...head,
+      event: 'campaign.recipient',
+      campaign: 'WAP-CAM-0001',
+      recipient: { phone_number: '255757111111', status: 'failed', reason: 'x', message_id: 'M' },
+    });
+  });
+
+  it('tell who opted out', () => {
+    const facts = { instance, customer: 'CUST-0143' };
+    const payload = { phone: '255757111111', source: 'STOP' };
+    expect(wapbridgeWebhooks.render['contact.opted_out']?.(event('contact.opted_out', payload), facts)).toEqual({
+      ...head,
+      event: 'contact.opted_out',
+      sender_phone: '255757111111',
+      source: 'STOP',
+    });
+  });
+});
+
 describe('the secret', () => {
   it('travels in X-Wapbridge-Secret when there is one', () => {
     expect(wapbridgeWebhooks.headers({ secret: 's3cret', body: '{}' })).toEqual({ 'x-wapbridge-secret': 's3cret' });

@@ -10,6 +10,7 @@ import type { Core } from '../../core.ts';
 import { requestHash } from '../hash.ts';
 import { type GatewayInput, type SendInput, checkInput, gatewayInput, sendInput, statusInput } from '../inputs.ts';
 import { toWhatsAppText } from '../markup.ts';
+import { mediaOf } from '../media-source.ts';
 import { missing, required } from '../names.ts';
 import { priorityOf } from '../otp.ts';
 import { presentNumber, presentSend, presentStatus } from '../present.ts';
@@ -141,28 +142,13 @@ export function whatsappRoutes({ core, log, syncSendTimeoutMs, defaultCountry }:
 }
 
 function contentOf(input: SendInput): ContentInput {
-  const sources = [
-    input.media_data === undefined ? null : { base64: input.media_data },
-    input.media_url === undefined ? null : { url: input.media_url },
-    input.file === undefined ? null : { base64: input.file.data.toString('base64') },
-  ].filter((source) => source !== null);
-  const [source] = sources;
-  if (sources.length > 1)
-    throw new GatewayError('invalid_input', 'Give the file once: as media_data, media_url or file');
-  if (!source) {
+  const media = mediaOf(input);
+  if (!media) {
     if (input.message === undefined || input.message.trim() === '') throw missing('message');
     return { type: 'text', text: input.message };
   }
-  const mimeType = input.mime_type ?? (input.file?.mimeType || undefined);
-  const filename = input.filename ?? (input.file?.filename || undefined);
   const caption = input.caption ?? input.message;
-  return {
-    type: 'media',
-    source,
-    ...(mimeType !== undefined && { mimeType }),
-    ...(filename !== undefined && { filename }),
-    ...(caption !== undefined && { caption }),
-  };
+  return { type: 'media', ...media, ...(caption !== undefined && { caption }) };
 }
 
 function instanceOf(input: { instance_id?: string; from_number?: string }): {

@@ -1,0 +1,101 @@
+import type { Logger } from 'pino';
+import { defaultQuietHours, type Pacing } from '../../model/campaign.ts';
+import type { ContentInput, OutgoingContent } from '../../model/content.ts';
+import type { Clock } from '../../model/time.ts';
+import { createCampaignStore } from '../../store/campaigns.ts';
+import type { Database } from '../../store/database.ts';
+import type { InstanceStore } from '../../store/instances.ts';
+import type { MessageStore } from '../../store/messages.ts';
+import { createNumberStore } from '../../store/numbers.ts';
+import { createOptOutStore } from '../../store/opt-outs.ts';
+import { createRecipientStore } from '../../store/recipients.ts';
+import type { Announcer } from '../announcer.ts';
+import { type Campaigns, createCampaigns } from '../campaigns.ts';
+import { createExclusive } from '../exclusive.ts';
+import { createOptOuts, type OptOuts } from '../opt-outs.ts';
+import type { Outbox } from '../outbox.ts';
+import { type Claims, createClaims } from './claim.ts';
+import { createDispatcher, type Dispatcher } from './dispatcher.ts';
+import { createForecasts } from './forecasts.ts';
+import { type CampaignLifecycle, createCampaignLifecycle } from './lifecycle.ts';
+import { createLoader } from './loader.ts';
+import { createNumberClock } from './number-clock.ts';
+import { createOpenings } from './openings.ts';
+import { createResults, type Results } from './results.ts';
+import { createRetries } from './retries.ts';
+import { createTexts } from './texts.ts';
+import { createTransitions } from './transitions.ts';
+
+/** Everything about campaigns: what callers use, and what the gateway drives. */
+export interface CampaignEngine {
+  campaigns: Campaigns;
+  optOuts: OptOuts;
+  lifecycle: CampaignLifecycle;
+  dispatcher: Dispatcher;
+  claims: Claims;
+  results: Results;
+}
+
+export interface CampaignEngineDeps {
+  database: Database;
+  messages: MessageStore;
+  instances: InstanceStore;
+  announcer: Announcer;
+  /** Asked when needed, since the outbox is made after what follows it. */
+  outbox: () => Pick<Outbox, 'admit' | 'added' | 'released' | 'flush'>;
+  prepareContent(accountId: string, input: ContentInput): Promise<OutgoingContent>;
+  touchMedia(mediaId: string, now: number): Promise<void>;
+  defaultCountry: string | null;
+  retentionDays: number;
+  /** Default: the safe pacing of the model. */
+  basePacing?: Pacing;
+  clock: Clock;
+  random: () => number;
+  newId: () => string;
+  log: Logger;
+}
+
+/** Returns the engine of campaigns. */
+export function createCampaignEngine(deps: CampaignEngineDeps): CampaignEngine {
+  const { database, clock } = deps;
+  const campaigns = createCampaignStore(database);
+  const recipients = createRecipientStore(database);
+  const numbers = createNumberStore(database);
+  const optOutStore = createOptOutStore(database);
+  const exclusive = createExclusive();
+  const numberClock = createNumberClock();
+  const outbox: Pick<Outbox, 'admit' | 'added' | 'released' | 'flush'> = {
+    admit: (instanceId) => deps.outbox().admit(instanceId),
+    added: (rows) => deps.outbox().added(rows),
+    released: (instanceId) => deps.outbox().released(instanceId),
+    flush: () => deps.outbox().flush(),
+  };
+  const parts = { ...deps, campaigns, recipients, numbers, exclusive, numberClock, outbox, now: clock.now };
+
+  const transitions = createTransitions({ ...parts, store: campaigns });
+  const claims = createClaims({ ...parts, texts: createTexts() });
+  const dispatcher = createDispatcher({ ...parts, claims, transitions, openings: createOpenings() });
+  const loader = createLoader({ ...parts, optOuts: optOutStore });
+  const retries = createRetries({ ...parts, transitions });
+  const results = createResults({ ...parts, transitions });
+
+  return {
+    ...{ dispatcher, claims, results },
+    lifecycle: createCampaignLifecycle({ ...parts, transitions, dispatcher, results, loader, retries }),
+    optOuts: createOptOuts({ ...parts, store: optOutStore }),
+    campaigns: createCampaigns({
+      ...parts,
+      store: campaigns,
+      loader,
+      retries,
+      transitions,
+      dispatcher,
+      forecasts: createForecasts(parts),
+      quietHours: defaultQuietHours,
+      sweep: async (id) => {
+        // A million rows take seconds: the caller waits a moment, the rest goes on without them.
+        await Promise.race([retries.sweep(id), clock.sleep(2_000)]);
+      },
+    }),
+  };
+}

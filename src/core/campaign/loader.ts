@@ -1,0 +1,179 @@
+import type { Knex } from 'knex';
+import type { Campaign, RecipientSource } from '../../model/campaign.ts';
+import { GatewayError } from '../../model/errors.ts';
+import type { CampaignLane, CampaignStore } from '../../store/campaigns.ts';
+import type { Database } from '../../store/database.ts';
+import type { OptOutStore } from '../../store/opt-outs.ts';
+import type { NewRecipient, RecipientStore } from '../../store/recipients.ts';
+import type { Exclusive } from '../exclusive.ts';
+import { createCalendar } from './calendar.ts';
+import type { Intake, NormalRecipient } from './recipients.ts';
+
+/** What came of loading recipients. */
+export interface Loaded {
+  given: number;
+  queued: number;
+  optedOut: number;
+  duplicates: number;
+}
+
+/** Writes recipients of any number: all of them, or none. */
+export interface Loader {
+  /**
+   * Writes the recipients behind the published ones, then publishes them in one transaction with what `publish` does there.
+   * On any error nothing is left of them. @throws GatewayError invalid_input (also by the intake), or what `publish` throws
+   */
+  load(input: {
+    campaign: Campaign;
+    source: RecipientSource;
+    intake: Intake;
+    publish(trx: Knex.Transaction, loaded: Loaded): Promise<void>;
+  }): Promise<Loaded>;
+  /** Removes what a gateway that ended was loading. */
+  recover(): Promise<void>;
+  /** Removes a campaign with all its rows, in small transactions. */
+  remove(campaignId: string): Promise<void>;
+}
+
+interface LoaderDeps {
+  database: Database;
+  campaigns: CampaignStore;
+  recipients: RecipientStore;
+  optOuts: OptOutStore;
+  exclusive: Exclusive;
+  now: () => number;
+}
+
+/** Rows in one statement, and statements in one transaction: others wait for one transaction at most. */
+const chunkRows = { sqlite: 1_000, mysql: 2_000 };
+const chunksPerTransaction = 4;
+const removeRows = 5_000;
+
+/** Returns the loader of recipients. */
+export function createLoader(deps: LoaderDeps): Loader {
+  const { database, campaigns, recipients, optOuts, exclusive } = deps;
+
+  /** Puts recipients into the lanes of their zones, from the lanes' ends on. */
+  function createStaging(campaign: Campaign, published: CampaignLane[]) {
+    const lanes = new Map(published.map((lane) => [lane.zone, { ...lane }]));
+
+    function laneOf(zone: string): CampaignLane {
+      let lane = lanes.get(zone);
+      if (!lane) {
+        const { window, quietHours } = campaign;
+        if (!createCalendar({ window, quietHours, zone }).next(deps.now()))
+          throw new GatewayError('invalid_input', `The window never opens outside of the quiet hours of ${zone}`, {
+            details: { window: `never opens outside of the quiet hours of ${zone}` },
+          });
+        lane = { lane: lanes.size, zone, head: 0, tail: 0 };
+        lanes.set(zone, lane);
+      }
+      return lane;
+    }
+
+    return {
+      lanes,
+      place({ phone, zone, variables }: NormalRecipient): NewRecipient {
+        const lane = laneOf(zone);
+        lane.tail += 1;
+        return { lane: lane.lane, seq: lane.tail - 1, phone, state: 'queued', variables };
+      },
+    };
+  }
+
+  async function stage(
+    campaign: Campaign,
+    source: RecipientSource,
+    intake: Intake,
+  ): Promise<{ loaded: Loaded; lanes: CampaignLane[] }> {
+    const staging = createStaging(campaign, await campaigns.lanes(campaign.id));
+    const hasOptOuts = await optOuts.any(campaign.accountId);
+    const loaded: Loaded = { given: 0, queued: 0, optedOut: 0, duplicates: 0 };
+    const chunk = chunkRows[database.engine];
+    let pending: NewRecipient[] = [];
+
+    async function write(rows: NewRecipient[]): Promise<void> {
+      const counts = await database.transaction(async (trx) => {
+        let queued = 0;
+        let optedOut = 0;
+        for (let at = 0; at < rows.length; at += chunk) {
+          const some = rows.slice(at, at + chunk);
+          const out = hasOptOuts
+            ? await optOuts.among(trx, campaign.accountId, some.map((row) => row.phone))
+            : new Set<string>();
+          queued += await recipients.insert(trx, campaign.id, out.size > 0 ? some.filter((row) => !out.has(row.phone)) : some);
+          if (out.size > 0)
+            optedOut += await recipients.insert(
+              trx,
+              campaign.id,
+              some.filter((row) => out.has(row.phone)).map((row) => ({ ...row, state: 'opted_out' })),
+            );
+        }
+        return { queued, optedOut };
+      });
+      loaded.queued += counts.queued;
+      loaded.optedOut += counts.optedOut;
+      loaded.duplicates += rows.length - counts.queued - counts.optedOut;
+    }
+
+    const most = chunk * chunksPerTransaction;
+    for await (const batch of source) {
+      loaded.given += batch.length;
+      for (const recipient of intake.take(batch)) pending.push(staging.place(recipient));
+      while (pending.length >= most) {
+        await write(pending.slice(0, most));
+        pending = pending.slice(most);
+      }
+    }
+    if (pending.length > 0) await write(pending);
+    return { loaded, lanes: [...staging.lanes.values()] };
+  }
+
+  /** Removes rows that were not published. */
+  async function discard(campaignId: string): Promise<void> {
+    const published = new Map((await campaigns.lanes(campaignId)).map(({ lane, tail }) => [lane, tail]));
+    for (const { lane, last } of await recipients.extents(campaignId))
+      await removeRange(campaignId, lane, published.get(lane) ?? 0, last + 1);
+    await campaigns.setLoading(campaignId, 0);
+  }
+
+  async function removeRange(campaignId: string, lane: number, from: number, before: number): Promise<void> {
+    for (let at = from; at < before; at += removeRows)
+      await recipients.remove(database.knex, { campaignId, lane, from: at, before: Math.min(at + removeRows, before) });
+  }
+
+  async function remove(campaignId: string): Promise<void> {
+    for (const { lane, last } of await recipients.extents(campaignId)) await removeRange(campaignId, lane, 0, last + 1);
+    await campaigns.remove(campaignId);
+  }
+
+  return {
+    remove,
+
+    load: ({ campaign, source, intake, publish }) =>
+      exclusive(campaign.id, async () => {
+        try {
+          const { loaded, lanes } = await stage(campaign, source, intake);
+          await database.transaction(async (trx) => {
+            await campaigns.setTails(trx, campaign.id, lanes);
+            await campaigns.count(trx, campaign.id, {
+              queued: loaded.queued,
+              opted_out: loaded.optedOut,
+              duplicates: loaded.duplicates,
+              invalid: intake.invalidCount,
+            });
+            await campaigns.setLoading(campaign.id, 0, trx);
+            await publish(trx, loaded);
+          });
+          return loaded;
+        } catch (error) {
+          await discard(campaign.id);
+          throw error;
+        }
+      }),
+
+    async recover() {
+      for (const { id, loading } of await campaigns.loading()) await (loading === 2 ? remove(id) : discard(id));
+    },
+  };
+}

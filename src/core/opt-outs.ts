@@ -1,0 +1,194 @@
+import type { Knex } from 'knex';
+import type { OptOut, OptOutWords } from '../model/campaign.ts';
+import { textOf } from '../model/content.ts';
+import { GatewayError } from '../model/errors.ts';
+import type { NewEvent } from '../model/events.ts';
+import type { Instance } from '../model/instance.ts';
+import { isGroup, phoneJid } from '../model/jid.ts';
+import { type Message, priorities } from '../model/message.ts';
+import { parsePhone } from '../model/phone.ts';
+import type { Clock } from '../model/time.ts';
+import type { Caller } from '../model/token.ts';
+import type { Database } from '../store/database.ts';
+import type { MessageStore } from '../store/messages.ts';
+import type { NumberStore } from '../store/numbers.ts';
+import type { OptOutStore } from '../store/opt-outs.ts';
+import type { Announcer } from './announcer.ts';
+import { createWordReader, defaultOptOutWords, type WordReader } from './campaign/optout.ts';
+import type { Outbox } from './outbox.ts';
+import { newOutgoing } from './outgoing.ts';
+
+/** Whom an account may not write to in bulk: people say so themselves, or the account does. */
+export interface OptOuts {
+  /** Hears what people write, in the transaction that stores it. */
+  heard(trx: Knex.Transaction, instance: Instance, received: readonly Message[]): Promise<void>;
+  /** By phone, `after` the last one of the page before. */
+  list(caller: Caller, input: { after?: string | null; limit: number }): Promise<OptOut[]>;
+  /** Returns the phones as stored. @throws GatewayError invalid_number */
+  add(caller: Caller, input: { numbers: string[]; country?: string | null }): Promise<string[]>;
+  /** @throws GatewayError invalid_number */
+  remove(caller: Caller, input: { numbers: string[]; country?: string | null }): Promise<string[]>;
+  words(caller: Caller): Promise<OptOutWords>;
+  /** Null goes back to the gateway's words. @throws GatewayError invalid_input */
+  setWords(caller: Caller, words: OptOutWords | null): Promise<OptOutWords>;
+}
+
+interface OptOutDeps {
+  database: Database;
+  store: OptOutStore;
+  numbers: NumberStore;
+  messages: MessageStore;
+  announcer: Announcer;
+  outbox: Pick<Outbox, 'added'>;
+  defaultCountry: string | null;
+  clock: Clock;
+  newId: () => string;
+}
+
+const wordsLifeMs = 30_000;
+const heardKept = 20_000;
+const longestWord = 40;
+const mostWords = 200;
+
+/** Returns the use cases of opting out. */
+export function createOptOuts(deps: OptOutDeps): OptOuts {
+  const { database, store, numbers, messages, announcer, outbox, clock, newId } = deps;
+  const wordsOf = new Map<string, { words: OptOutWords; wordOf: WordReader; readAt: number }>();
+  /** Instance and phone of people who are known to be known. */
+  const known = new Set<string>();
+
+  async function accountWords(accountId: string, trx?: Knex.Transaction): Promise<{ words: OptOutWords; wordOf: WordReader }> {
+    const now = clock.now();
+    const kept = wordsOf.get(accountId);
+    if (kept && now >= kept.readAt && now - kept.readAt < wordsLifeMs) return kept;
+    const words = (await store.words(accountId, trx)) ?? defaultOptOutWords;
+    const read = { words, wordOf: createWordReader(words), readAt: now };
+    wordsOf.set(accountId, read);
+    return read;
+  }
+
+  async function heard(trx: Knex.Transaction, instance: Instance, received: readonly Message[]): Promise<void> {
+    const direct = received.filter((message) => message.senderPhone !== null && !isGroup(message.chat));
+    if (direct.length === 0) return;
+    await remember(trx, instance.id, direct.map((message) => message.senderPhone!));
+    const { words, wordOf } = await accountWords(instance.accountId, trx);
+    for (const message of direct) {
+      const word = wordOf(textOf(message.content));
+      if (word === 'stop') await stop(trx, instance, message, words.confirmation);
+      if (word === 'start') await start(trx, instance, message);
+    }
+  }
+
+  async function remember(trx: Knex.Transaction, instanceId: string, phones: string[]): Promise<void> {
+    const unknown = [...new Set(phones)].filter((phone) => !known.has(`${instanceId} ${phone}`));
+    if (unknown.length === 0) return;
+    await numbers.heard(trx, instanceId, unknown, clock.now());
+    trx.executionPromise.then(
+      () => {
+        if (known.size > heardKept) known.clear();
+        for (const phone of unknown) known.add(`${instanceId} ${phone}`);
+      },
+      () => undefined,
+    );
+  }
+
+  async function stop(
+    trx: Knex.Transaction,
+    instance: Instance,
+    message: Message,
+    confirmation: string | null,
+  ): Promise<void> {
+    const phone = message.senderPhone!;
+    const source = textOf(message.content).trim();
+    const { accountId } = instance;
+    if (!(await store.add(trx, { accountId, phone, source, now: clock.now() }))) return;
+    await announcer.enqueue(trx, [contactEvent('contact.opted_out', instance, phone, source)]);
+    // Who never got a bulk message means something else by it, a menu of the account's own perhaps: no answer is due.
+    if (!confirmation || !(await numbers.wroteInBulk(trx, instance.id, phone))) return;
+    const answer = newOutgoing({
+      id: newId(),
+      instance,
+      chat: phoneJid(phone),
+      content: { type: 'text', text: confirmation },
+      priority: priorities.interactive,
+      state: 'queued',
+      now: clock.now(),
+    });
+    await messages.insert([answer], trx);
+    trx.executionPromise.then(
+      () => outbox.added([answer]),
+      () => undefined,
+    );
+  }
+
+  async function start(trx: Knex.Transaction, instance: Instance, message: Message): Promise<void> {
+    const phone = message.senderPhone!;
+    if (!(await store.remove(trx, { accountId: instance.accountId, phone }))) return;
+    const source = textOf(message.content).trim();
+    await announcer.enqueue(trx, [contactEvent('contact.opted_in', instance, phone, source)]);
+  }
+
+  function phonesOf({ numbers: given, country }: { numbers: string[]; country?: string | null }): string[] {
+    return given.map((number) => {
+      const phone = parsePhone(number, country ?? deps.defaultCountry);
+      if (!phone)
+        throw new GatewayError('invalid_number', `${number} is not a valid phone number`, { details: { number } });
+      return phone;
+    });
+  }
+
+  return {
+    heard,
+
+    list: ({ accountId }, { after, limit }) => store.list({ accountId, after: after ?? null, limit }),
+
+    async add({ accountId }, input) {
+      const phones = phonesOf(input);
+      const now = clock.now();
+      await database.transaction(async (trx) => {
+        for (const phone of phones) await store.add(trx, { accountId, phone, source: 'entered', now });
+      });
+      return phones;
+    },
+
+    async remove({ accountId }, input) {
+      const phones = phonesOf(input);
+      await database.transaction(async (trx) => {
+        for (const phone of phones) await store.remove(trx, { accountId, phone });
+      });
+      return phones;
+    },
+
+    words: async ({ accountId }) => (await accountWords(accountId)).words,
+
+    async setWords({ accountId }, words) {
+      if (words) checkWords(words);
+      await store.setWords(accountId, words);
+      wordsOf.delete(accountId);
+      return words ?? defaultOptOutWords;
+    },
+  };
+}
+
+/** @throws GatewayError invalid_input */
+function checkWords(words: OptOutWords): void {
+  for (const list of ['stop', 'start'] as const) {
+    const bad = words[list].find((word) => word.trim() === '' || word.length > longestWord);
+    const problem =
+      words[list].length > mostWords
+        ? `holds more than ${mostWords} words`
+        : bad !== undefined
+          ? `holds an empty word or one of more than ${longestWord} characters`
+          : null;
+    if (problem) throw new GatewayError('invalid_input', `${list} ${problem}`, { details: { [list]: problem } });
+  }
+}
+
+function contactEvent(
+  type: 'contact.opted_out' | 'contact.opted_in',
+  { accountId, id }: Instance,
+  phone: string,
+  source: string,
+): NewEvent {
+  return { accountId, instanceId: id, type, payload: { phone, source }, orderKey: phoneJid(phone) };
+}

@@ -1,0 +1,167 @@
+import type { EndpointChanges, EndpointOwner } from '../../../core/webhook-endpoints.ts';
+import { type Method, type Route, route } from '../../../http/route.ts';
+import type { Caller } from '../../../model/token.ts';
+import type { Core } from '../../core.ts';
+import { presentAttempt, presentDelivery, presentTest, presentWebhook } from '../present-webhook.ts';
+import {
+  createWebhookInput,
+  type HistoryInput,
+  listAttemptsInput,
+  listDeliveriesInput,
+  listWebhooksInput,
+  oneWebhookInput,
+  replayInput,
+  resendInput,
+  updateWebhookInput,
+  type WebhookChanges,
+} from '../webhook-inputs.ts';
+
+const path = '/api/method/wap_bridge.api.settings';
+const reading: Method[] = ['GET', 'POST', 'PUT', 'DELETE'];
+const changing: Method[] = ['POST', 'PUT', 'DELETE'];
+const pageSize = 50;
+const hourMs = 3_600_000;
+
+/** The methods under `wap_bridge.api.settings` for several webhooks: their management, history and replay. */
+export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | 'instances'>): Route[] {
+  return [
+    route({
+      method: reading,
+      path: `${path}.list_webhooks`,
+      summary: 'Lists the webhooks and how they are doing',
+      scope: 'full',
+      safe: true,
+      body: listWebhooksInput,
+      handle: async ({ caller }) => ({
+        ok: true,
+        webhooks: (await webhooks.list(ownerOf(caller))).map(presentWebhook),
+      }),
+    }),
+    route({
+      method: changing,
+      path: `${path}.create_webhook`,
+      summary: 'Adds a webhook beside those that are there',
+      scope: 'full',
+      body: createWebhookInput,
+      async handle({ input, caller }) {
+        const named = input.instance_id ?? caller.token.instanceId;
+        const instanceId = named === null ? null : (await instances.get(caller, named)).id;
+        const created = { ...changesOf(input), url: input.url, instanceId, dialect: input.dialect ?? 'wapbridge' };
+        return { ok: true, ...presentWebhook(await webhooks.create(ownerOf(caller), created)) };
+      },
+    }),
+    route({
+      method: changing,
+      path: `${path}.update_webhook`,
+      summary: 'Changes a webhook; what is absent stays as it is',
+      scope: 'full',
+      body: updateWebhookInput,
+      handle: async ({ input, caller }) => ({
+        ok: true,
+        ...presentWebhook(await webhooks.update(ownerOf(caller), input.webhook_id, changesOf(input))),
+      }),
+    }),
+    route({
+      method: changing,
+      path: `${path}.delete_webhook`,
+      summary: 'Removes a webhook with what waits for it and its history',
+      scope: 'full',
+      body: oneWebhookInput,
+      async handle({ input, caller }) {
+        await webhooks.remove(ownerOf(caller), input.webhook_id);
+        return { ok: true, webhook_id: input.webhook_id };
+      },
+    }),
+    route({
+      method: changing,
+      path: `${path}.test_webhook`,
+      summary: 'Posts a sample to a webhook and shows the answer',
+      scope: 'full',
+      body: oneWebhookInput,
+      handle: async ({ input, caller }) => presentTest(await webhooks.test(ownerOf(caller), input.webhook_id)),
+    }),
+    route({
+      method: reading,
+      path: `${path}.list_webhook_deliveries`,
+      summary: 'Lists deliveries, newest first',
+      scope: 'full',
+      safe: true,
+      body: listDeliveriesInput,
+      async handle({ input, caller }) {
+        const filter = { ...pageOf(input), ...(input.status && { states: input.status }) };
+        return { ok: true, deliveries: (await webhooks.deliveries(ownerOf(caller), filter)).map(presentDelivery) };
+      },
+    }),
+    route({
+      method: reading,
+      path: `${path}.list_webhook_attempts`,
+      summary: 'Lists the HTTP tries with their answers, newest first',
+      scope: 'full',
+      safe: true,
+      body: listAttemptsInput,
+      async handle({ input, caller }) {
+        const filter = {
+          ...pageOf(input),
+          ...(input.delivery_id !== undefined && { deliveryId: input.delivery_id }),
+          ...(input.failed !== undefined && { failed: input.failed }),
+        };
+        return { ok: true, attempts: (await webhooks.attempts(ownerOf(caller), filter)).map(presentAttempt) };
+      },
+    }),
+    route({
+      method: changing,
+      path: `${path}.resend_webhook_delivery`,
+      summary: 'Sends a delivery again, with the same webhook-id',
+      scope: 'full',
+      body: resendInput,
+      handle: async ({ input, caller }) => ({
+        ok: true,
+        ...presentDelivery(await webhooks.resend(ownerOf(caller), input.delivery_id)),
+      }),
+    }),
+    route({
+      method: changing,
+      path: `${path}.replay_webhook`,
+      summary: 'Sends the past of a webhook again: what failed, what it never got, or everything since a time',
+      scope: 'full',
+      body: replayInput,
+      async handle({ input, caller }) {
+        const { count, more } = await webhooks.replay(ownerOf(caller), {
+          endpointId: input.webhook_id,
+          sinceAt: Date.parse(input.since),
+          mode: input.what ?? 'failed',
+        });
+        return { ok: true, webhook_id: input.webhook_id, queued: count, more };
+      },
+    }),
+  ];
+}
+
+/** A token of one instance sees and changes the webhooks of that instance only. */
+function ownerOf({ accountId, token }: Caller): EndpointOwner {
+  return { accountId, boundTo: token.instanceId };
+}
+
+function changesOf(input: WebhookChanges): EndpointChanges {
+  const { url, title, secret, events, headers, ordered, enabled } = input;
+  const overlapHours = input.secret_overlap_hours;
+  return {
+    ...(url !== undefined && { url }),
+    ...(title !== undefined && { title: title || null }),
+    ...(secret !== undefined && { secret: secret || null }),
+    ...(overlapHours !== undefined && { overlapMs: overlapHours * hourMs }),
+    ...(events !== undefined && { events }),
+    ...(headers !== undefined && { headers }),
+    ...(ordered !== undefined && { isOrdered: ordered }),
+    ...(enabled !== undefined && { enabled }),
+  };
+}
+
+function pageOf({ webhook_id: endpointId, since, before, limit }: HistoryInput) {
+  return {
+    limit: limit ?? pageSize,
+    ...(endpointId !== undefined && { endpointId }),
+    ...(since !== undefined && { sinceAt: Date.parse(since) }),
+    ...(before !== undefined && { before }),
+  };
+}

@@ -1,0 +1,362 @@
+import type { Knex } from 'knex';
+import {
+  type Campaign,
+  type CampaignHold,
+  type CampaignState,
+  campaignId,
+  campaignNumber,
+  type PauseReason,
+  type RecipientCounts,
+  type RecipientState,
+  recipientStates,
+} from '../model/campaign.ts';
+import type { Connection, Database } from './database.ts';
+import { nextNumber } from './sequences.ts';
+
+/** What of a campaign is written when it is made. */
+export type NewCampaign = Pick<
+  Campaign,
+  | 'accountId'
+  | 'instanceId'
+  | 'name'
+  | 'template'
+  | 'media'
+  | 'variables'
+  | 'pacing'
+  | 'window'
+  | 'quietHours'
+  | 'recipientEvents'
+  | 'scheduleAt'
+  | 'endAt'
+  | 'createdAt'
+>;
+
+/** Recipients of one zone, in their order; those from `head` on are still to be served, those from `tail` on are not published. */
+export interface CampaignLane {
+  lane: number;
+  /** An IANA zone, or several joined by `+`. */
+  zone: string;
+  head: number;
+  tail: number;
+}
+
+/** What a change of state writes beside it. */
+export type StatePatch = Partial<
+  Pick<Campaign, 'pauseReason' | 'hold' | 'holdUntil' | 'startedAt' | 'finishedAt'> & { forgetErrors: true }
+>;
+
+export interface CampaignStore {
+  /** Makes a draft that is `loading`: it is not shown until its recipients are published. */
+  create(input: NewCampaign): Promise<Campaign>;
+  byId(id: string, connection?: Connection): Promise<Campaign | null>;
+  /** Newest first; `before` is the last id of the page before. */
+  list(input: {
+    accountId: string;
+    instanceId: string | null;
+    state: CampaignState | null;
+    before: string | null;
+    limit: number;
+  }): Promise<Campaign[]>;
+  /** Returns the instance's campaigns in this state, oldest first. */
+  ofInstance(instanceId: string, states: readonly CampaignState[]): Promise<Campaign[]>;
+  /** Returns scheduled campaigns whose time has come, and unfinished ones whose end time has. */
+  due(now: number): Promise<Campaign[]>;
+  /** Returns ended campaigns that still have queued rows. */
+  unswept(): Promise<Campaign[]>;
+  /** Returns ids of campaigns that ended before. */
+  endedBefore(before: number, limit: number): Promise<string[]>;
+  /** Returns the ids of files that unfinished campaigns send. */
+  mediaInUse(): Promise<string[]>;
+  /** Changes the state if it is one of `from`; false when it is not (any more). */
+  move(
+    trx: Connection,
+    input: { id: string; from: readonly CampaignState[]; to: CampaignState } & StatePatch,
+  ): Promise<boolean>;
+  /** Ends a running campaign if nothing is queued or being sent. */
+  complete(trx: Connection, id: string, now: number): Promise<boolean>;
+  setHold(id: string, hold: CampaignHold | null, until: number | null): Promise<void>;
+  /** Adds to counters; with `onlyRunning`, false when the campaign does not run (any more). */
+  count(trx: Connection, id: string, delta: CountDelta, onlyRunning?: boolean): Promise<boolean>;
+  /** Remembers how sends ended: `1` for a failure, `0` for a success, oldest first. */
+  remember(trx: Connection, id: string, outcomes: string): Promise<void>;
+  /** Returns how many of the last sends failed in a row, and the last 50 as written by `remember`. */
+  errors(trx: Connection, id: string): Promise<{ streak: number; recent: string }>;
+  /** 0 nothing, 1 recipients are being added, 2 the campaign is being made. */
+  setLoading(id: string, loading: 0 | 1 | 2, connection?: Connection): Promise<void>;
+  /** Returns what a gateway that ended was adding to. */
+  loading(): Promise<{ id: string; loading: number }[]>;
+  lanes(id: string, connection?: Connection): Promise<CampaignLane[]>;
+  lockLane(trx: Connection, id: string, lane: number): Promise<CampaignLane | null>;
+  setHead(trx: Connection, id: string, lane: number, head: number): Promise<void>;
+  /** Moves the tails, making lanes that are new. */
+  setTails(trx: Connection, id: string, lanes: readonly CampaignLane[]): Promise<void>;
+  remove(id: string): Promise<void>;
+}
+
+export type CountDelta = Partial<Record<RecipientState | 'duplicates' | 'invalid', number>>;
+
+const recentLength = 50;
+
+/** Returns the tables of campaigns and their lanes. */
+export function createCampaignStore(database: Database): CampaignStore {
+  const { knex } = database;
+  const table = (connection: Connection = knex) => connection('campaigns');
+  const laneTable = (connection: Connection = knex) => connection('campaign_lanes');
+  const read = async (query: Knex.QueryBuilder): Promise<Campaign[]> => ((await query) as CampaignRow[]).map(fromRow);
+  const ended: CampaignState[] = ['completed', 'cancelled', 'failed'];
+
+  async function byId(id: string, connection?: Connection): Promise<Campaign | null> {
+    const number = campaignNumber(id);
+    if (number === null) return null;
+    return (await read(table(connection).where({ id: number }).limit(1)))[0] ?? null;
+  }
+
+  return {
+    create: (input) =>
+      database.transaction(async (trx) => {
+        const id = campaignId(await nextNumber(trx, 'campaign'));
+        const { variables, pacing, window, quietHours, recipientEvents } = input;
+        const name = input.name === '' ? id : input.name;
+        await table(trx).insert({
+          id: campaignNumber(id),
+          account_id: input.accountId,
+          instance_id: input.instanceId,
+          name,
+          template: input.template,
+          media: input.media ? JSON.stringify(input.media) : null,
+          options: JSON.stringify({ variables, pacing, window, quietHours, recipientEvents }),
+          state: 'draft',
+          loading: 2,
+          schedule_at: input.scheduleAt,
+          end_at: input.endAt,
+          created_at: input.createdAt,
+        });
+        return (await byId(id, trx))!;
+      }),
+
+    byId,
+
+    list({ accountId, instanceId, state, before, limit }) {
+      const query = table().where({ account_id: accountId }).whereNot({ loading: 2 }).orderBy('id', 'desc').limit(limit);
+      if (instanceId) void query.where({ instance_id: instanceId });
+      if (state) void query.where({ state });
+      if (before) void query.where('id', '<', campaignNumber(before) ?? 0);
+      return read(query);
+    },
+
+    ofInstance: (instanceId, states) =>
+      read(table().where({ instance_id: instanceId }).whereIn('state', states).whereNot({ loading: 2 }).orderBy('id')),
+
+    due: (now) =>
+      read(
+        table()
+          .whereIn('state', ['scheduled', 'running', 'paused'])
+          .where((query) =>
+            query
+              .where((started) => started.where({ state: 'scheduled' }).where('schedule_at', '<=', now))
+              .orWhere('end_at', '<=', now),
+          )
+          .orderBy('id'),
+      ),
+
+    unswept: () => read(table().whereIn('state', ['cancelled', 'failed']).where('n_queued', '>', 0).orderBy('id')),
+
+    async endedBefore(before, limit) {
+      const rows = (await table()
+        .whereIn('state', ended)
+        .where('finished_at', '<', before)
+        .orderBy('id')
+        .limit(limit)
+        .select('id')) as { id: number }[];
+      return rows.map((row) => campaignId(row.id));
+    },
+
+    async mediaInUse() {
+      const rows = (await table()
+        .whereIn('state', ['draft', 'scheduled', 'running', 'paused'])
+        .whereNotNull('media')
+        .select('media')) as { media: string }[];
+      return [...new Set(rows.map((row) => (JSON.parse(row.media) as NonNullable<Campaign['media']>).media.mediaId))];
+    },
+
+    async move(trx, { id, from, to, ...patch }) {
+      const changed = await table(trx)
+        .where({ id: campaignNumber(id) })
+        .whereIn('state', from)
+        .update({ state: to, ...toColumns(patch) });
+      return changed > 0;
+    },
+
+    async complete(trx, id, now) {
+      const changed = await table(trx)
+        .where({ id: campaignNumber(id), state: 'running', n_queued: 0, n_sending: 0, loading: 0 })
+        .update({ state: 'completed', finished_at: now, hold: null, hold_until: null });
+      return changed > 0;
+    },
+
+    async setHold(id, hold, until) {
+      await table()
+        .where({ id: campaignNumber(id) })
+        .update({ hold, hold_until: until });
+    },
+
+    async count(trx, id, delta, onlyRunning = false) {
+      const query = table(trx).where({ id: campaignNumber(id) });
+      if (onlyRunning) void query.where({ state: 'running' });
+      const changes = Object.entries(delta).filter(([, by]) => by !== 0);
+      if (changes.length === 0) return true;
+      const columns = changes.map(([name, by]) => {
+        const column = counterColumn(name);
+        return [column, trx.raw('?? + ?', [column, by])] as const;
+      });
+      return (await query.update(Object.fromEntries(columns))) > 0;
+    },
+
+    async remember(trx, id, outcomes) {
+      const last = outcomes.slice(-recentLength);
+      const streak = last.length - 1 - last.lastIndexOf('0');
+      const joined = database.engine === 'sqlite' ? `substr(recent || ?, -${recentLength})` : `right(concat(recent, ?), ${recentLength})`;
+      await table(trx)
+        .where({ id: campaignNumber(id) })
+        .update({
+          fail_streak: last.includes('0') ? streak : trx.raw('fail_streak + ?', [last.length]),
+          recent: trx.raw(joined, [last]),
+        });
+    },
+
+    async errors(trx, id) {
+      const row = (await table(trx)
+        .where({ id: campaignNumber(id) })
+        .first('fail_streak', 'recent')) as { fail_streak: number; recent: string } | undefined;
+      return { streak: row?.fail_streak ?? 0, recent: row?.recent ?? '' };
+    },
+
+    async setLoading(id, loading, connection) {
+      await table(connection)
+        .where({ id: campaignNumber(id) })
+        .update({ loading });
+    },
+
+    async loading() {
+      const rows = (await table().where('loading', '>', 0).select('id', 'loading')) as {
+        id: number;
+        loading: number;
+      }[];
+      return rows.map((row) => ({ id: campaignId(row.id), loading: row.loading }));
+    },
+
+    async lanes(id, connection) {
+      return (await laneTable(connection)
+        .where({ campaign_id: campaignNumber(id) })
+        .orderBy('lane')
+        .select('lane', 'zone', 'head', 'tail')) as CampaignLane[];
+    },
+
+    async lockLane(trx, id, lane) {
+      const row = (await laneTable(trx)
+        .where({ campaign_id: campaignNumber(id), lane })
+        .forUpdate()
+        .first('lane', 'zone', 'head', 'tail')) as CampaignLane | undefined;
+      return row ?? null;
+    },
+
+    async setHead(trx, id, lane, head) {
+      await laneTable(trx)
+        .where({ campaign_id: campaignNumber(id), lane })
+        .update({ head });
+    },
+
+    async setTails(trx, id, lanes) {
+      for (const { lane, zone, head, tail } of lanes)
+        await laneTable(trx)
+          .insert({ campaign_id: campaignNumber(id), lane, zone, head, tail })
+          .onConflict(['campaign_id', 'lane'])
+          .merge({ tail });
+    },
+
+    async remove(id) {
+      const number = campaignNumber(id);
+      await database.transaction(async (trx) => {
+        await laneTable(trx).where({ campaign_id: number }).delete();
+        await table(trx).where({ id: number }).delete();
+      });
+    },
+  };
+}
+
+const patchColumns = {
+  pauseReason: 'pause_reason',
+  hold: 'hold',
+  holdUntil: 'hold_until',
+  startedAt: 'started_at',
+  finishedAt: 'finished_at',
+} as const satisfies Record<Exclude<keyof StatePatch, 'forgetErrors'>, string>;
+
+function toColumns(patch: StatePatch): Record<string, unknown> {
+  const columns: Record<string, unknown> = patch.forgetErrors ? { fail_streak: 0, recent: '' } : {};
+  for (const [key, column] of Object.entries(patchColumns)) {
+    const value = patch[key as keyof typeof patchColumns];
+    if (value !== undefined) columns[column] = value;
+  }
+  return columns;
+}
+
+function counterColumn(name: string): string {
+  return Object.hasOwn(recipientStates, name) ? `n_${name}` : name;
+}
+
+type CounterColumns = { [State in RecipientState as `n_${State}`]: number };
+
+interface CampaignRow extends CounterColumns {
+  id: number;
+  account_id: string;
+  instance_id: string;
+  name: string;
+  template: string;
+  media: string | null;
+  options: string;
+  state: CampaignState;
+  pause_reason: PauseReason | null;
+  hold: CampaignHold | null;
+  hold_until: number | null;
+  duplicates: number;
+  invalid: number;
+  schedule_at: number | null;
+  end_at: number | null;
+  created_at: number;
+  started_at: number | null;
+  finished_at: number | null;
+}
+
+function fromRow(row: CampaignRow): Campaign {
+  const options = JSON.parse(row.options) as Pick<
+    Campaign,
+    'variables' | 'pacing' | 'window' | 'quietHours' | 'recipientEvents'
+  >;
+  return {
+    id: campaignId(row.id),
+    accountId: row.account_id,
+    instanceId: row.instance_id,
+    name: row.name,
+    template: row.template,
+    media: row.media ? (JSON.parse(row.media) as Campaign['media']) : null,
+    ...options,
+    state: row.state,
+    pauseReason: row.pause_reason,
+    hold: row.hold,
+    holdUntil: row.hold_until,
+    counts: countsOf(row),
+    duplicates: row.duplicates,
+    invalid: row.invalid,
+    scheduleAt: row.schedule_at,
+    endAt: row.end_at,
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+  };
+}
+
+function countsOf(row: CounterColumns): RecipientCounts {
+  const states = Object.keys(recipientStates) as RecipientState[];
+  return Object.fromEntries(states.map((state) => [state, row[`n_${state}`]])) as RecipientCounts;
+}

@@ -1,0 +1,118 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { openSqlite, type TestDatabase } from '../../support/database.ts';
+import { startGateway, type TestGateway } from '../../support/gateway.ts';
+import { type Receiver, startReceiver } from '../../support/receiver.ts';
+
+let db: TestDatabase;
+let gateway: TestGateway;
+let receiver: Receiver;
+
+beforeEach(async () => {
+  db = await openSqlite();
+  gateway = await startGateway(db.url);
+  receiver = await startReceiver();
+});
+afterEach(async () => {
+  await gateway.stop();
+  await receiver.close();
+  await db.drop();
+});
+
+const call = async (name: string, body: Record<string, unknown> = {}) => {
+  const { status, json } = await gateway.call(`wap_bridge.api.settings.${name}`, body);
+  return { status, ...json.message, json };
+};
+
+it('makes, lists, changes, tests and removes webhooks', async () => {
+  const made = await call('create_webhook', {
+    url: receiver.url,
+    title: 'Desk',
+    secret: 's3cret',
+    events: ['instance.status'],
+    headers: '{"X-Site": "erp"}',
+    ordered: 1 === 1,
+  });
+  expect(made).toMatchObject({
+    ok: true,
+    url: receiver.url,
+    title: 'Desk',
+    events: ['instance.status'],
+    headers: ['x-site'],
+    ordered: true,
+    enabled: true,
+    default: false,
+    has_secret: true,
+  });
+  const { webhook_id } = made;
+  const { webhooks } = await call('list_webhooks');
+  expect(webhooks).toHaveLength(1);
+  expect(JSON.stringify(webhooks)).not.toContain('s3cret');
+
+  const tested = await call('test_webhook', { webhook_id });
+  expect(tested).toMatchObject({ ok: true, delivered: true, http_status: 200, response: 'ok' });
+  expect(receiver.requests[0]?.headers).toMatchObject({ 'x-site': 'erp', 'x-wapbridge-secret': 's3cret' });
+  expect(tested.sent).toMatchObject({
+    event: 'message.received',
+    message: { body: 'This is a test of your webhook.' },
+  });
+
+  expect(await call('update_webhook', { webhook_id, enabled: false })).toMatchObject({
+    enabled: false,
+    url: receiver.url,
+    disabled_reason: 'Disabled by its owner',
+  });
+  expect(await call('update_webhook', { webhook_id, url: 'http://10.0.0.1/' })).toMatchObject({ status: 417 });
+  expect(await call('delete_webhook', { webhook_id })).toMatchObject({ ok: true });
+  expect((await call('list_webhooks')).webhooks).toEqual([]);
+  expect(await call('delete_webhook', { webhook_id })).toMatchObject({ status: 404 });
+});
+
+it('lists what was delivered and sends it again', async () => {
+  const { webhook_id } = await call('create_webhook', { url: receiver.url, events: ['instance.status'] });
+  const { core } = gateway.app;
+  const { id: accountId } = await core.accounts.first();
+  const since = new Date(Date.now() - 1000).toISOString();
+  await db.database.transaction((trx) =>
+    core.webhooks.enqueue(trx, [
+      {
+        accountId,
+        instanceId: null,
+        type: 'instance.status',
+        payload: { state: 'ready', reason: null },
+        orderKey: 'a',
+      },
+    ]),
+  );
+  await receiver.received(1);
+  await expect
+    .poll(async () => (await call('list_webhook_deliveries', { webhook_id })).deliveries)
+    .toMatchObject([{ status: 'delivered', event: 'instance.status', attempts: 1, webhook_id }]);
+  const { deliveries } = await call('list_webhook_deliveries', { status: 'delivered', since });
+  const [{ delivery_id, message_id }] = deliveries;
+  expect((await call('list_webhook_attempts', { delivery_id })).attempts).toMatchObject([
+    { attempt: 1, http_status: 200, error: null, response: 'ok' },
+  ]);
+  expect((await call('list_webhook_attempts', { delivery_id, failed: true })).attempts).toEqual([]);
+  expect(await call('resend_webhook_delivery', { delivery_id })).toMatchObject({ ok: true, delivery_id });
+  await receiver.received(2);
+  expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual([message_id, message_id]);
+  await expect
+    .poll(async () => (await call('list_webhook_deliveries', { status: ['delivered'] })).deliveries)
+    .toHaveLength(1);
+  expect(await call('replay_webhook', { webhook_id, since, what: 'all' })).toMatchObject({ queued: 1, more: false });
+  await receiver.received(3);
+});
+
+it.each([
+  ['create_webhook', { url: 'http://169.254.169.254/' }, 417],
+  ['create_webhook', { url: 'http://127.0.0.1:9999/', dialect: 'none' }, 417],
+  ['create_webhook', { url: 'http://127.0.0.1:9999/', headers: { host: 'x' } }, 417],
+  ['create_webhook', { url: 'http://127.0.0.1:9999/', instance_id: 'INST-01-0000009' }, 404],
+  ['update_webhook', { enabled: true }, 417],
+  ['test_webhook', { webhook_id: 'NONE' }, 404],
+  ['list_webhook_deliveries', { since: 'yesterday' }, 417],
+  ['resend_webhook_delivery', { delivery_id: 'NONE' }, 404],
+  ['replay_webhook', { webhook_id: 'NONE', since: '2026-11-20' }, 404],
+])('refuses %s of %j', async (name, body, status) => {
+  expect((await call(name, body)).status).toBe(status);
+});
