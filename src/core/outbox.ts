@@ -2,13 +2,13 @@ import type { Knex } from 'knex';
 import type { Logger } from 'pino';
 import { isMediaContent, type OutgoingContent } from '../model/content.ts';
 import { reasonOf } from '../model/errors.ts';
-import type { NewEvent } from '../model/events.ts';
 import { type FailureReason, type Message, type MessageState, stateOfAck } from '../model/message.ts';
 import type { Clock } from '../model/time.ts';
 import type { Database } from '../store/database.ts';
-import type { AckUpdate, MessageStore } from '../store/messages.ts';
+import type { MessageStore } from '../store/messages.ts';
 import type { ClientMessage, SendOutcome, SentMessage, WhatsAppClient } from '../whatsapp/client.ts';
 import type { Announcer } from './announcer.ts';
+import { createMessageChanges } from './message-changes.ts';
 import { createSettling } from './settling.ts';
 
 /** The sender of every instance: one owner per linked number, urgent first, nothing lost, nothing twice. */
@@ -58,6 +58,8 @@ interface OutboxDeps {
   retryDelayMs?: number;
 }
 
+type SendError = Extract<SendOutcome, { result: 'error' }>;
+
 /** One instance's sender. */
 interface Lane {
   client: WhatsAppClient | null;
@@ -74,8 +76,6 @@ interface Lane {
 const pageDepth = 16;
 const maxAttempts = 5;
 const answerTimeoutMs = { text: 60_000, media: 180_000 };
-/** What WhatsApp Web knows too may be written late: a crash in between looks it up there. */
-const flushDelayMs = 100;
 const reconcileDays = 3;
 const dayMs = 86_400_000;
 
@@ -93,9 +93,14 @@ export function createOutbox({
   const lanes = new Map<string, Lane>();
   const settling = createSettling();
   const timers = new Set<NodeJS.Timeout>();
-  const ackBuffer = new Map<string, AckUpdate[]>();
-  let flushing: Promise<void> | null = null;
-  let flushTimer: NodeJS.Timeout | null = null;
+  const changes = createMessageChanges({
+    database,
+    messages,
+    announcer,
+    ...(follower ? { changed: follower.changed } : {}),
+    clock,
+    log,
+  });
   let closed = false;
 
   function laneOf(instanceId: string): Lane {
@@ -209,7 +214,7 @@ export function createOutbox({
     for (const outcome of outcomes) {
       const entry = lane.inFlight.get(outcome.waId);
       if (!entry) continue;
-      if (outcome.result === 'error') retry(instanceId, lane, entry.message, outcome.detail);
+      if (outcome.result === 'error') retry(instanceId, lane, entry.message, outcome);
       else {
         lane.inFlight.delete(outcome.waId);
         if (outcome.result === 'accepted') accept(instanceId, entry.message, outcome);
@@ -220,16 +225,19 @@ export function createOutbox({
   }
 
   function accept(instanceId: string, message: Message, sent: SentMessage): void {
-    buffer(instanceId, [sent]);
+    changes.acked(instanceId, [sent]);
     settling.settle({ ...message, state: stateOfAck(sent.ack), ack: sent.ack, waKey: sent.waKey });
   }
 
   /** Sending the same id again is safe: the page looks it up first. Its slot is kept, so the order stays. */
-  function retry(instanceId: string, lane: Lane, message: Message, detail: string): void {
+  function retry(instanceId: string, lane: Lane, message: Message, error: SendError): void {
+    const { detail, unanswered } = error;
     log.warn({ instance: instanceId, message: message.waId, attempt: message.attempts, detail }, 'a send went wrong');
     if (message.attempts >= maxAttempts) {
       lane.inFlight.delete(message.waId);
-      void end([message], 'failed', 'rejected_by_whatsapp');
+      void (unanswered
+        ? end([message], 'uncertain', 'no_answer_from_page')
+        : end([message], 'failed', 'rejected_by_whatsapp'));
       return;
     }
     const next = { ...message, attempts: message.attempts + 1 };
@@ -239,61 +247,9 @@ export function createOutbox({
     });
   }
 
-  async function end(rows: Message[], state: MessageState, reason: FailureReason): Promise<void> {
+  function end(rows: Message[], state: MessageState, reason: FailureReason): Promise<void> {
     for (const message of rows) settling.settle({ ...message, state, reason });
-    try {
-      await database.transaction(async (trx) => {
-        const changed = await messages.finish(trx, { ids: rows.map((message) => message.id), state, reason });
-        await follower?.changed(trx, changed);
-        await announcer.enqueue(trx, changed.map(statusEvent));
-      });
-    } catch (error) {
-      log.error({ error: reasonOf(error) }, 'the end of messages could not be written: trying again');
-      later(1_000, () => void end(rows, state, reason));
-    }
-  }
-
-  function onAcks(instanceId: string, acks: SentMessage[]): void {
-    buffer(instanceId, acks);
-  }
-
-  function buffer(instanceId: string, acks: SentMessage[]): void {
-    const updates = ackBuffer.get(instanceId) ?? [];
-    for (const ack of acks) updates.push({ ...ack, state: stateOfAck(ack.ack) });
-    ackBuffer.set(instanceId, updates);
-    flushTimer ??= setTimeout(() => void flush(), flushDelayMs);
-  }
-
-  /** One transaction for everything that came in meanwhile; a row whose three acks arrived together is written once. */
-  async function flush(): Promise<void> {
-    if (flushTimer) clearTimeout(flushTimer);
-    flushTimer = null;
-    if (flushing) {
-      await flushing;
-      return flush();
-    }
-    if (ackBuffer.size === 0) return;
-    const batch = [...ackBuffer];
-    ackBuffer.clear();
-    flushing = write(batch).finally(() => (flushing = null));
-    await flushing;
-  }
-
-  async function write(batch: [string, AckUpdate[]][]): Promise<void> {
-    try {
-      await database.transaction(async (trx) => {
-        for (const [instanceId, acks] of batch) {
-          const changed = await messages.applyAcks(trx, { instanceId, acks, now: clock.now() });
-          await follower?.changed(trx, changed);
-          await announcer.enqueue(trx, changed.map(statusEvent));
-        }
-      });
-    } catch (error) {
-      log.error({ error: reasonOf(error) }, 'acks could not be written: trying again');
-      for (const [instanceId, acks] of batch)
-        ackBuffer.set(instanceId, [...acks, ...(ackBuffer.get(instanceId) ?? [])]);
-      if (!closed) flushTimer ??= setTimeout(() => void flush(), 1_000);
-    }
+    return changes.ended(rows, state, reason);
   }
 
   // ---- life of an instance ----
@@ -301,7 +257,7 @@ export function createOutbox({
   async function instanceReady(instanceId: string, client: WhatsAppClient): Promise<void> {
     const lane = laneOf(instanceId);
     lane.inFlight.clear();
-    await flush();
+    await changes.flush();
     const interrupted = await messages.interrupted(instanceId);
     const again = await messages.claimAgain(
       interrupted.filter((message) => message.attempts < maxAttempts).map((message) => message.id),
@@ -325,7 +281,7 @@ export function createOutbox({
   async function reconcile(instanceId: string, client: WhatsAppClient): Promise<void> {
     const open = await messages.unsettled({ instanceId, sinceAt: clock.now() - reconcileDays * dayMs, limit: 500 });
     const known = await client.find(open.map(({ waId, chat }) => ({ waId, chat })));
-    onAcks(instanceId, known);
+    changes.acked(instanceId, known);
   }
 
   function instanceGone(instanceId: string): void {
@@ -358,6 +314,7 @@ export function createOutbox({
             result: 'error',
             waId: message.waId,
             detail: 'WhatsApp Web did not answer in time',
+            unanswered: true,
           })),
         );
     }
@@ -367,7 +324,7 @@ export function createOutbox({
     closed = true;
     for (const timer of timers) clearTimeout(timer);
     for (const lane of lanes.values()) lane.client = null;
-    await flush();
+    await changes.close();
     settling.close();
   }
 
@@ -380,8 +337,8 @@ export function createOutbox({
     instanceGone,
     abandon,
     onSent,
-    onAcks,
-    flush,
+    onAcks: changes.acked,
+    flush: changes.flush,
     tick,
     close,
   };
@@ -389,14 +346,4 @@ export function createOutbox({
 
 function timeoutOf(message: Message): number {
   return isMediaContent(message.content) ? answerTimeoutMs.media : answerTimeoutMs.text;
-}
-
-function statusEvent(message: Message): NewEvent<'message.status'> {
-  return {
-    accountId: message.accountId,
-    instanceId: message.instanceId,
-    type: 'message.status',
-    payload: { messageId: message.id, state: message.state, ack: message.ack, reason: message.reason },
-    orderKey: message.chat,
-  };
 }

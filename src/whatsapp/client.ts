@@ -21,6 +21,8 @@ export interface WhatsAppClient {
   find(keys: MessageLookup[]): Promise<SentMessage[]>;
   /** Tells under which address WhatsApp knows a number, null when it does not. */
   checkNumber(jid: Jid): Promise<Jid | null>;
+  /** Asks what WhatsApp keeps the number from at the moment. */
+  restrictions(): Promise<Restrictions>;
   /** Fetches the file of a received message. */
   downloadMedia(waKey: string): Promise<ClientFile>;
   /** Returns messages received after this Unix ms that the page knows of, oldest first. */
@@ -58,7 +60,15 @@ export interface SentMessage {
 export type SendOutcome =
   | ({ result: 'accepted' } & SentMessage)
   | { result: 'refused'; waId: string; reason: FailureReason; detail: string }
-  | { result: 'error'; waId: string; detail: string };
+  | { result: 'error'; waId: string; detail: string; unanswered?: true };
+
+/** What WhatsApp keeps a number from; null where it does not tell. */
+export interface Restrictions {
+  /** Writing to people with whom there is no chat is refused, until `endsAt` (Unix ms) if that is told. */
+  timelock: { isActive: boolean; endsAt: number | null } | null;
+  /** Messages to such people in the current cycle, and how many there may be. */
+  newChats: { used: number; total: number } | null;
+}
 
 /** A file as it came from WhatsApp. */
 export interface ClientFile {

@@ -220,6 +220,16 @@ forEachDatabase((open) => {
     expect(client.sent[1]).toMatchObject({ waId: message.waId, retry: true });
   });
 
+  it('says uncertain, not failed, of a message whose page never answers', async () => {
+    client.answer = () => 'silence';
+    const message = await add({ attempts: 4 });
+    await outbox.instanceReady(instance.id, client);
+    await until('it is handed over', () => client.sent.length === 1);
+    clock.advance(61_000);
+    await outbox.tick();
+    await until('it has ended', async () => (await stateOf(message)) === 'uncertain: no_answer_from_page');
+  });
+
   it('leaves nothing pending when the instance is deleted', async () => {
     const waiting = await add();
     const begun = await add({ state: 'sending' });
