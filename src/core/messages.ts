@@ -1,9 +1,8 @@
 import type { Knex } from 'knex';
 import type { ContentInput, OutgoingContent } from '../model/content.ts';
 import { type ErrorCode, GatewayError } from '../model/errors.ts';
-import { newWaId } from '../model/ids.ts';
 import type { Instance, InstanceState } from '../model/instance.ts';
-import { bareMessageId, type Jid, serializeMessageKey } from '../model/jid.ts';
+import { bareMessageId, type Jid } from '../model/jid.ts';
 import type { FailureReason, Message, Priority } from '../model/message.ts';
 import { parseAddress } from '../model/phone.ts';
 import type { Clock } from '../model/time.ts';
@@ -15,6 +14,7 @@ import type { MessageStore } from '../store/messages.ts';
 import { homeCountry } from './country.ts';
 import { createGroupCommit } from './group-commit.ts';
 import type { Outbox } from './outbox.ts';
+import { newOutgoing } from './outgoing.ts';
 
 /** What a caller wants sent. */
 export interface SendInput {
@@ -77,7 +77,7 @@ export function createMessages(deps: MessagesDeps): Messages {
     const chat = parseAddress(input.to, homeCountry(input.country, instance, deps.defaultCountry));
     const content = await prepareContent(caller.accountId, input.content);
 
-    const message = await write(input, newMessage(input, chat, content));
+    const message = await write(input, chat, content);
     // The page works while the disk does; the caller is told when both are done.
     const [settled] = await Promise.all([outbox.settled(message.id, input.waitMs ?? 0), database.flushed()]);
     if (settled?.state === 'failed') throw failure(settled);
@@ -85,9 +85,12 @@ export function createMessages(deps: MessagesDeps): Messages {
   }
 
   /** One commit; a message that the page can take at once is written as `sending` and saves a second. */
-  async function write(input: SendInput, draft: Message): Promise<Message> {
-    const state = outbox.admit(draft.instanceId);
-    const message: Message = { ...draft, state, attempts: state === 'sending' ? 1 : 0 };
+  async function write(input: SendInput, chat: Jid, content: OutgoingContent): Promise<Message> {
+    const { instance, priority, ttlSeconds } = input;
+    const now = clock.now();
+    const state = outbox.admit(instance.id);
+    const expiresAt = ttlSeconds === undefined ? null : now + ttlSeconds * 1000;
+    const message = newOutgoing({ id: newId(), instance, chat, content, priority, state, expiresAt, now });
     try {
       if (input.idempotency) await database.transaction((trx) => writeOnce(trx, input.idempotency!, message));
       else await inserts.add(message);
@@ -129,33 +132,6 @@ export function createMessages(deps: MessagesDeps): Messages {
     const message = await messages.byId(first.messageId);
     if (!message) throw new GatewayError('not_found', 'The message of this Idempotency-Key is gone');
     return message;
-  }
-
-  function newMessage(input: SendInput, chat: Jid, content: OutgoingContent): Message {
-    const now = clock.now();
-    const waId = newWaId({ nowMs: now, ownId: input.instance.phone ?? input.instance.id });
-    return {
-      id: newId(),
-      accountId: input.instance.accountId,
-      instanceId: input.instance.id,
-      direction: 'out',
-      waId,
-      waKey: serializeMessageKey({ fromMe: true, chat, id: waId }),
-      chat,
-      sender: null,
-      senderPhone: null,
-      senderName: null,
-      content,
-      state: 'queued',
-      reason: null,
-      ack: 0,
-      priority: input.priority,
-      attempts: 0,
-      expiresAt: input.ttlSeconds === undefined ? null : now + input.ttlSeconds * 1000,
-      createdAt: now,
-      happenedAt: null,
-      ackedAt: null,
-    };
   }
 
   async function status(caller: Caller, id: string): Promise<Message> {

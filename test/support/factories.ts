@@ -1,6 +1,7 @@
+import { newOutgoing } from '../../src/core/outgoing.ts';
 import { createIdSource, newWaId } from '../../src/model/ids.ts';
 import type { Instance } from '../../src/model/instance.ts';
-import { parseJid, serializeMessageKey } from '../../src/model/jid.ts';
+import { parseJid } from '../../src/model/jid.ts';
 import { type Message, priorities } from '../../src/model/message.ts';
 import type { ReceivedMessage } from '../../src/whatsapp/client.ts';
 import { createAccountStore } from '../../src/store/accounts.ts';
@@ -23,28 +24,10 @@ export async function buildInstance(database: Database, patch: Partial<Instance>
 /** Returns an outgoing text message that is not stored yet. */
 export function buildMessage(instance: Instance, patch: Partial<Message> = {}): Message {
   const chat = patch.chat ?? parseJid('255757123456@c.us')!;
-  const waId = newWaId({ nowMs: Date.now(), ownId: instance.id });
+  const content = { type: 'text' as const, text: 'hello' };
+  const priority = priorities.interactive;
   return {
-    id: newId(),
-    accountId: instance.accountId,
-    instanceId: instance.id,
-    direction: 'out',
-    waId,
-    waKey: serializeMessageKey({ fromMe: true, chat, id: waId }),
-    chat,
-    sender: null,
-    senderPhone: null,
-    senderName: null,
-    content: { type: 'text', text: 'hello' },
-    state: 'queued',
-    reason: null,
-    ack: 0,
-    priority: priorities.interactive,
-    attempts: 0,
-    expiresAt: null,
-    createdAt: Date.now(),
-    happenedAt: null,
-    ackedAt: null,
+    ...newOutgoing({ id: newId(), instance, chat, content, priority, state: 'queued', now: Date.now() }),
     ...patch,
   };
 }

@@ -1,11 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { launch } from 'puppeteer';
-import { type FoundBrowser, headlessMode } from './find.ts';
-import { browserArgs } from './flags.ts';
+import type { FoundBrowser } from './find.ts';
+import { createLauncher } from './launch.ts';
 
-const startTimeoutMs = 30_000;
+const closeTimeoutMs = 10_000;
 
 /**
  * Starts the browser as an instance would, on an empty profile, and returns what it says it is, such as `HeadlessChrome/156.0.8078.79`.
@@ -16,27 +15,16 @@ export async function tryBrowser(input: {
   sandboxPossible: boolean;
   extraArgs: string[];
 }): Promise<string> {
-  const profileDir = await mkdtemp(join(tmpdir(), 'wapbridge-trial-'));
+  // The profile's lock lies beside it, so it gets a folder within the folder.
+  const dir = await mkdtemp(join(tmpdir(), 'wapbridge-trial-'));
   try {
-    const browser = await launch({
-      executablePath: input.browser.path,
-      headless: headlessMode(input.browser.kind),
-      args: browserArgs({
-        kind: input.browser.kind,
-        sandboxPossible: input.sandboxPossible,
-        instanceId: 'trial',
-        extra: input.extraArgs,
-      }),
-      userDataDir: profileDir,
-      pipe: true,
-      timeout: startTimeoutMs,
-    });
+    const { browser, close } = await createLauncher(input)({ instanceId: 'trial', profileDir: join(dir, 'profile') });
     try {
       return await browser.version();
     } finally {
-      await browser.close();
+      await close(closeTimeoutMs);
     }
   } finally {
-    await rm(profileDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    await rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
