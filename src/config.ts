@@ -167,7 +167,7 @@ export const settings = {
     schema: Joi.number()
       .integer()
       .min(128 * 1024)
-      .default(mib),
+      .default(8 * mib),
     doc: 'Largest body of a webhook; a file that does not fit as base64 is a signed URL.',
   },
   WEBHOOK_RETENTION_DAYS: {

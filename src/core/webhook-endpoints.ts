@@ -67,7 +67,7 @@ interface EndpointDeps {
   endpoints: WebhookStore;
   dialects: () => Readonly<Record<string, WebhookDialect>>;
   outbound: Pick<Outbound, 'assertAllowed'>;
-  secrets: Pick<Secrets, 'seal'>;
+  secrets: Pick<Secrets, 'seal' | 'open'>;
   clock: Pick<Clock, 'now'>;
   newId: () => string;
   /** Hears of every change, with the endpoint when it was there before. */
@@ -120,6 +120,8 @@ export function createEndpoints(deps: EndpointDeps): WebhookEndpoints {
       throw new GatewayError('invalid_input', 'The secret must be at most 255 printable ASCII characters', {
         details: { secret: 'not printable ASCII' },
       });
+    // Saying the same again is no change.
+    if (known?.sealedSecret && deps.secrets.open(known.sealedSecret) === secret) return {};
     const until = clock.now() + (changes.overlapMs ?? overlapMs);
     const old = [
       ...(known?.sealedSecret ? [{ sealed: known.sealedSecret, until }] : []),

@@ -3,6 +3,7 @@ import { benchInbound } from './inbound.ts';
 import { benchInstances } from './instances.ts';
 import { benchSends } from './sends.ts';
 import { printTable } from './measure.ts';
+import { benchBacklog, benchIsolation } from './webhook-backlog.ts';
 import { benchWebhooks } from './webhooks.ts';
 
 /** `npm run bench -- NAME…`; all of them without a name. */
@@ -23,6 +24,26 @@ const benches: Record<string, () => Promise<void>> = {
         r.doubled,
         r.disordered,
       ]),
+    );
+    const backlogs = [await benchBacklog({ engine: 'sqlite' }), await benchBacklog({ engine: 'mysql' })];
+    printTable(
+      'Webhook backlog (100,000 deliveries that waited while the gateway was down)',
+      ['', 'per second', 'bare undici loop', '×', 'ms to the first', 'MiB with 2,000', 'MiB with 100,000'],
+      backlogs.map((r) => [
+        r.engine,
+        r.deliveriesPerSecond,
+        r.bareLoopPerSecond,
+        r.deliveriesPerSecond / r.bareLoopPerSecond,
+        r.firstDeliveryMs,
+        r.smallRssMib,
+        r.largeRssMib,
+      ]),
+    );
+    const isolations = [await benchIsolation({ engine: 'sqlite' }), await benchIsolation({ engine: 'mysql' })];
+    printTable(
+      'Webhook isolation (20 healthy endpoints, then beside one that hangs; each event to all of them)',
+      ['', 'p99 ms alone', 'p99 ms beside', '×'],
+      isolations.map((r) => [r.engine, r.p99AloneMs, r.p99BesideMs, r.p99BesideMs / r.p99AloneMs]),
     );
   },
   instances: benchInstances,

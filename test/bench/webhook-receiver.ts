@@ -7,6 +7,8 @@ let bodies: string[] = [];
 let waiting = 0;
 
 const server = createServer((request, response) => {
+  // A receiver that takes the request and never answers.
+  if (request.url?.includes('-hang')) return;
   let body = '';
   request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
   request.on('end', () => {

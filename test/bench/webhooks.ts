@@ -85,7 +85,8 @@ function countDisordered(texts: readonly { text: string; chat: string }[]): numb
   return bad.size;
 }
 
-async function bareLoop(url: string, count: number): Promise<number> {
+/** Returns the requests per second of a loop that only signs and posts, at the concurrency of one endpoint. */
+export async function bareLoop(url: string, count: number): Promise<number> {
   const agent = new Agent({ connections: 8 });
   const { origin, pathname } = new URL(url);
   const body = JSON.stringify({

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { signWebhook } from '../../src/core/webhook-request.ts';
 import type { NewEndpoint } from '../../src/core/webhook-endpoints.ts';
 import type { WebhookDeps } from '../../src/core/webhooks.ts';
+import { systemClock } from '../../src/model/time.ts';
 import { createOutbound } from '../../src/outbound.ts';
 import { forEachDatabase, type TestDatabase } from '../support/database.ts';
 import { startReceiver, type ReceivedRequest, type Receiver } from '../support/receiver.ts';
@@ -109,9 +110,13 @@ forEachDatabase((open) => {
     const [both] = await target.received(1);
     expect(signaturesOf(both)).toEqual([expected(both, 'secret-b'), expected(both, 'secret-a')]);
     expect(both?.headers['x-plain-secret']).toBe('secret-b');
+    await webhooks.update(owner, endpoint.id, { secret: 'secret-b' });
+    await receive([{}]);
+    const [, same] = await target.received(2);
+    expect(signaturesOf(same)).toEqual([expected(same, 'secret-b'), expected(same, 'secret-a')]);
     await webhooks.update(owner, endpoint.id, { secret: 'secret-c', overlapMs: 0 });
     await receive([{}]);
-    const [, alone] = await target.received(2);
+    const [, , alone] = await target.received(3);
     expect(signaturesOf(alone)).toEqual([expected(alone, 'secret-c')]);
     expect(JSON.stringify(await db.database.knex('webhook_endpoints'))).not.toMatch(/secret-[abc]/);
   });
@@ -337,6 +342,26 @@ forEachDatabase((open) => {
     await receive([{}]);
     await settled();
     expect(await states()).toEqual({ delivered: 1 });
+  });
+
+  it('loses nothing when the clock jumps forwards and back', async () => {
+    const system = systemClock();
+    let jumpMs = 0;
+    const { target, receive, settled } = await connected(
+      {},
+      { clock: { ...system, now: () => system.now() + jumpMs } },
+    );
+    let refusals = 2;
+    target.answer((_, response) => response.writeHead(refusals-- > 0 ? 500 : 200).end());
+    await receive([{ chat: 1, text: 'a' }, { chat: 2, text: 'b' }]); // prettier-ignore
+    await target.received(2);
+    jumpMs = 3 * 3_600_000;
+    await receive([{ chat: 3, text: 'c' }]);
+    await settled();
+    jumpMs = -3 * 3_600_000;
+    await receive([{ chat: 1, text: 'd' }, { chat: 4, text: 'e' }]); // prettier-ignore
+    await settled();
+    expect(target.requests.map(textOf).toSorted()).toEqual(['a', 'a', 'b', 'b', 'c', 'd', 'e']);
   });
 
   it('sends nothing to a private address that a name points to only later', async () => {

@@ -64,24 +64,46 @@ export function createCampaignBed(input: {
   const recipients = createRecipientStore(database);
   const events: NewEvent[] = [];
   const announcer: Announcer = {
-    enqueue: async (trx, added) => void trx.executionPromise.then(() => events.push(...added), () => undefined),
+    enqueue: async (trx, added) =>
+      void trx.executionPromise.then(
+        () => events.push(...added),
+        () => undefined,
+      ),
   };
   const caller = accountCaller(instance.accountId);
   const engine = createCampaignEngine({
-    ...{ database, messages, announcer, clock, newId, log },
+    database,
+    messages,
+    announcer,
+    clock,
+    newId,
+    log,
     instances: createInstanceStore(database),
     outbox: () => outbox,
     prepareContent: createContentPreparation({
-      saveBase64: async ({ base64 }) => ({ mediaId: base64, mimeType: 'image/png', sizeBytes: 1 }),
-      saveUrl: async ({ url }) => ({ mediaId: url, mimeType: 'image/png', sizeBytes: 1 }),
+      saveBase64: async ({ base64 }) => ({
+        mediaId: base64,
+        mimeType: 'image/png',
+        sizeBytes: 1,
+      }),
+      saveUrl: async ({ url }) => ({
+        mediaId: url,
+        mimeType: 'image/png',
+        sizeBytes: 1,
+      }),
     }),
     touchMedia: async () => undefined,
+    client: () => client,
     defaultCountry: 'TZ',
     retentionDays: 30,
     random: input.random ?? Math.random,
   });
   const outbox: Outbox = createOutbox({
-    ...{ database, messages, announcer, clock, log },
+    database,
+    messages,
+    announcer,
+    clock,
+    log,
     follower: engine.lifecycle,
     readBase64: async () => 'QUJD',
     retryDelayMs: 20,
@@ -90,8 +112,11 @@ export function createCampaignBed(input: {
 
   return {
     ...engine,
-    ...{ caller, outbox, client, messages, events },
-
+    caller,
+    outbox,
+    client,
+    messages,
+    events,
     async campaign(numbers, patch = {}) {
       const { campaign } = await engine.campaigns.create(caller, {
         instance,
@@ -104,16 +129,16 @@ export function createCampaignBed(input: {
       });
       return campaign;
     },
-
     connect: () => outbox.instanceReady(instance.id, client),
     texts: () => client.sent.map(({ content }) => (content.type === 'text' ? content.text : (content as never))),
-
     async counts(id) {
       await outbox.flush();
       const { counts } = await engine.campaigns.status(caller, id);
-      return { counters: counts, rows: await recipients.counts(id) };
+      return {
+        counters: counts,
+        rows: await recipients.counts(id),
+      };
     },
-
     async close() {
       await engine.dispatcher.close();
       await outbox.close();

@@ -4,6 +4,7 @@ import type {
   ClientMessage,
   MessageLookup,
   ReceivedMessage,
+  Restrictions,
   SendOutcome,
   SentMessage,
   WhatsAppClient,
@@ -18,6 +19,8 @@ export interface ScriptedClient extends WhatsAppClient {
   /** How the next messages end; default: accepted. */
   answer: (message: ClientMessage) => SendOutcome | 'silence' | Error;
   missed: ReceivedMessage[];
+  /** What WhatsApp keeps the number from. */
+  told: Restrictions;
 }
 
 /** Returns a client that reports to `onSent` on the next turn, as the page does. */
@@ -38,6 +41,7 @@ export function createScriptedClient(onSent: (outcomes: SendOutcome[]) => void):
     sent,
     stored,
     missed: [],
+    told: { timelock: null, newChats: null },
     answer: (message) => accepted(message),
     start: async () => undefined,
     stop: async () => undefined,
@@ -51,6 +55,7 @@ export function createScriptedClient(onSent: (outcomes: SendOutcome[]) => void):
       }
     },
     find: async (keys: MessageLookup[]) => keys.flatMap(({ waId }) => stored.get(waId) ?? []),
+    restrictions: async () => client.told,
     checkNumber: async (jid: Jid) => jid,
     downloadMedia: async () => ({ data: Buffer.from('file'), mimeType: 'text/plain' }),
     receivedSince: async () => client.missed,

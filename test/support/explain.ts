@@ -1,7 +1,15 @@
 import type { Database } from '../../src/store/database.ts';
 
 /** Tables that grow with recipients and messages: nothing that is done for each send may read one of them as a whole. */
-const large = ['campaign_recipients', 'messages', 'known_chats', 'bulk_texts', 'number_checks', 'opt_outs', 'number_days'];
+const large = [
+  'campaign_recipients',
+  'messages',
+  'known_chats',
+  'bulk_texts',
+  'number_checks',
+  'opt_outs',
+  'number_days',
+];
 
 /** Returns the statements that the engine would answer by reading a large table or index from end to end. */
 export async function fullScans(database: Database, statements: ReadonlyMap<string, unknown[]>): Promise<string[]> {
