@@ -121,7 +121,9 @@ export async function createApp({
     const mediaStore = createMediaStore(database);
 
     // ---- WhatsApp, or its stand-in ----
-    const sandbox = config.sandbox ? await createSandbox({ dir: join(config.dataDir, 'sandbox'), syncDelayMs: 50 }) : null;
+    const sandbox = config.sandbox
+      ? await createSandbox({ dir: join(config.dataDir, 'sandbox'), syncDelayMs: 50 })
+      : null;
     if (sandbox) closers.push(() => sandbox.close());
     const launch = createLauncher({
       browser: browserOf(config),
@@ -175,6 +177,7 @@ export async function createApp({
       outbox: () => outbox,
       prepareContent,
       touchMedia: mediaStore.touch,
+      client: (instanceId) => supervisor.client(instanceId),
       defaultCountry: config.defaultCountry,
       retentionDays: config.campaignRetentionDays,
       clock,
@@ -275,7 +278,10 @@ export async function createApp({
     webhooks.start();
     await lifecycle.start();
     await instances.startWanted();
-    const jobs = startJobs(gatewayJobs({ outbox, supervisor, campaigns: lifecycle, webhooks, media, idempotency, clock }), log);
+    const jobs = startJobs(
+      gatewayJobs({ outbox, supervisor, campaigns: lifecycle, webhooks, media, idempotency, clock }),
+      log,
+    );
     closers.push(() => jobs.stop());
     const serve = koa.callback();
     listener = (request, response) => void serve(request, response);
@@ -285,7 +291,10 @@ export async function createApp({
 
 /** What no webhook and no media URL may reach, whatever networks are allowed: this gateway and its database. */
 function ownTargets(config: Config, port: number): { address: string; port: number }[] {
-  const places = [{ host: config.host, port }, { host: 'localhost', port }];
+  const places = [
+    { host: config.host, port },
+    { host: 'localhost', port },
+  ];
   if (config.databaseUrl.includes('://')) {
     const { hostname, port: databasePort } = new URL(config.databaseUrl);
     places.push({ host: hostname, port: Number(databasePort || 3306) });

@@ -1,5 +1,6 @@
 import { ConfigError } from '../config.ts';
 import { reasonOf } from '../model/errors.ts';
+import { campaignCommands } from './campaign.ts';
 import { type Command, columns, commandHelp, type Context, readTyped, UsageError } from './command.ts';
 import { configCommand } from './config.ts';
 import { doctorCommand } from './doctor.ts';
@@ -13,6 +14,7 @@ const commands: Record<string, Command> = {
   ...withNoun('token', tokenCommands),
   ...withNoun('instance', instanceCommands),
   ...withNoun('webhook', webhookCommands),
+  ...withNoun('campaign', campaignCommands),
   doctor: doctorCommand,
   config: configCommand,
   migrate: migrateCommand,

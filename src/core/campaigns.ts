@@ -144,27 +144,23 @@ export function createCampaigns(deps: CampaignsDeps): Campaigns {
     const checked = check(input);
     const media = input.media ? await storeMedia(caller, input.media) : null;
     const campaign = await store.create({ ...checked.campaign, media, createdAt: clock.now() });
-    try {
-      const loaded = await loader.load({
-        campaign,
-        source: input.recipients,
-        intake: checked.intake,
-        publish: async (trx, { given, queued, optedOut }) => {
-          if (queued + optedOut === 0) throw nobody(given, checked.intake);
-          if (input.start) await transitions.make(trx, beginning(campaign), campaign.id);
-        },
-      });
-      dispatcher.nudge(instance.id);
-      return await receipt(campaign.id, loaded, checked.intake, [
-        ...checked.warnings,
-        ...(input.start && instance.state !== 'ready'
-          ? [`Instance ${instance.id} is not connected (it is ${instance.state}): the campaign waits for it`]
-          : []),
-      ]);
-    } catch (error) {
-      await loader.remove(campaign.id);
-      throw error;
-    }
+    const loaded = await loader.load({
+      campaign,
+      source: input.recipients,
+      intake: checked.intake,
+      isNew: true,
+      publish: async (trx, { given, queued, optedOut }) => {
+        if (queued + optedOut === 0) throw nobody(given, checked.intake);
+        if (input.start) await transitions.make(trx, beginning(campaign), campaign.id);
+      },
+    });
+    dispatcher.nudge(instance.id);
+    return receipt(campaign.id, loaded, checked.intake, [
+      ...checked.warnings,
+      ...(input.start && instance.state !== 'ready'
+        ? [`Instance ${instance.id} is not connected (it is ${instance.state}): the campaign waits for it`]
+        : []),
+    ]);
   }
 
   /** @throws GatewayError invalid_input */
@@ -193,8 +189,17 @@ export function createCampaigns(deps: CampaignsDeps): Campaigns {
       intake,
       warnings: pacingWarnings({ ...defaultPacing, ...pacing }),
       campaign: {
-        ...{ accountId, instanceId, name, template: message, variables, pacing },
-        ...{ window, quietHours, recipientEvents, scheduleAt, endAt },
+        accountId,
+        instanceId,
+        name,
+        template: message,
+        variables,
+        pacing,
+        window,
+        quietHours,
+        recipientEvents,
+        scheduleAt,
+        endAt,
       },
     };
   }
@@ -235,11 +240,11 @@ export function createCampaigns(deps: CampaignsDeps): Campaigns {
     refuseEnded(campaign, 'recipients cannot be added');
     if (!instance) throw new GatewayError('instance_not_found', `There is no instance ${campaign.instanceId}`);
     const intake = intakeFor(instance, parseTemplate(campaign.template), campaign.variables, country);
-    await store.setLoading(campaign.id, 1);
     const loaded = await loader.load({
       campaign,
       source: recipients,
       intake,
+      isNew: false,
       publish: async (trx, { given, queued }) => {
         if (given === 0) throw nobody(given, intake);
         const now = await store.byId(campaign.id, trx);
@@ -302,7 +307,6 @@ export function createCampaigns(deps: CampaignsDeps): Campaigns {
   }
 
   async function status(caller: Caller, id: string): Promise<CampaignView> {
-    await deps.outbox.flush();
     return view(await find(caller, id));
   }
 
@@ -327,8 +331,7 @@ export function createCampaigns(deps: CampaignsDeps): Campaigns {
     if (campaign.endAt !== null && campaign.endAt <= clock.now())
       throw new GatewayError('conflict', `The end time of campaign ${id} is over`);
     if (campaign.state === 'draft') await move(campaign, beginning(campaign));
-    if (campaign.state === 'paused')
-      await move(campaign, beginning(campaign) === 'schedule' ? 'schedule' : 'resume');
+    if (campaign.state === 'paused') await move(campaign, beginning(campaign) === 'schedule' ? 'schedule' : 'resume');
     return status(caller, id);
   }
 
@@ -351,10 +354,7 @@ export function createCampaigns(deps: CampaignsDeps): Campaigns {
 
   // ---- foreseeing ----
 
-  async function simulate(
-    _caller: Caller,
-    input: Omit<CampaignInput, 'media' | 'start'>,
-  ): Promise<CampaignSimulation> {
+  async function simulate(_caller: Caller, input: Omit<CampaignInput, 'media' | 'start'>): Promise<CampaignSimulation> {
     const { campaign, intake, warnings } = check(input);
     const counted = await forecasts.count(input.recipients, intake);
     if (counted.total === 0) throw nobody(counted.given, intake);
@@ -364,7 +364,10 @@ export function createCampaigns(deps: CampaignsDeps): Campaigns {
     return {
       ...told,
       warnings: [...warnings, ...told.warnings],
-      ...{ total: counted.total, duplicates: counted.duplicates, invalid: listed, invalidCount },
+      total: counted.total,
+      duplicates: counted.duplicates,
+      invalid: listed,
+      invalidCount,
     };
   }
 
@@ -379,16 +382,18 @@ export function createCampaigns(deps: CampaignsDeps): Campaigns {
     simulate,
 
     async list(caller, { state, before, limit }) {
-      await deps.outbox.flush();
       const { accountId, token } = caller;
       const rows = await store.list({
-        ...{ accountId, instanceId: token.instanceId, state: state ?? null, before: before ?? null, limit },
+        accountId,
+        instanceId: token.instanceId,
+        state: state ?? null,
+        before: before ?? null,
+        limit,
       });
       return Promise.all(rows.map(view));
     },
 
     async recipients(caller, id, { state, after, limit }) {
-      await deps.outbox.flush();
       const campaign = await find(caller, id);
       return deps.recipients.page({ campaignId: campaign.id, state: state ?? null, after: after ?? null, limit });
     },
@@ -436,7 +441,10 @@ function invalid(field: string, problem: string): GatewayError {
 function nobody(given: number, intake: Intake): GatewayError {
   const problem = given === 0 ? 'is empty' : 'holds no number that can be written to';
   return new GatewayError('invalid_input', `The list of recipients ${problem}`, {
-    details: { recipients: problem, ...(given > 0 ? { invalid: intake.invalid, invalidCount: intake.invalidCount } : {}) },
+    details: {
+      recipients: problem,
+      ...(given > 0 ? { invalid: intake.invalid, invalidCount: intake.invalidCount } : {}),
+    },
   });
 }
 

@@ -7,9 +7,11 @@ export function createExclusive(): Exclusive {
 
   return function exclusive<T>(key: string, work: () => Promise<T>): Promise<T> {
     const turn = (last.get(key) ?? Promise.resolve()).then(work, work);
-    const settled = turn.catch(() => undefined).finally(() => {
-      if (last.get(key) === settled) last.delete(key);
-    });
+    const settled = turn
+      .catch(() => undefined)
+      .finally(() => {
+        if (last.get(key) === settled) last.delete(key);
+      });
     last.set(key, settled);
     return turn;
   };

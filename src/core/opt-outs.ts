@@ -57,7 +57,10 @@ export function createOptOuts(deps: OptOutDeps): OptOuts {
   /** Instance and phone of people who are known to be known. */
   const known = new Set<string>();
 
-  async function accountWords(accountId: string, trx?: Knex.Transaction): Promise<{ words: OptOutWords; wordOf: WordReader }> {
+  async function accountWords(
+    accountId: string,
+    trx?: Knex.Transaction,
+  ): Promise<{ words: OptOutWords; wordOf: WordReader }> {
     const now = clock.now();
     const kept = wordsOf.get(accountId);
     if (kept && now >= kept.readAt && now - kept.readAt < wordsLifeMs) return kept;
@@ -70,7 +73,11 @@ export function createOptOuts(deps: OptOutDeps): OptOuts {
   async function heard(trx: Knex.Transaction, instance: Instance, received: readonly Message[]): Promise<void> {
     const direct = received.filter((message) => message.senderPhone !== null && !isGroup(message.chat));
     if (direct.length === 0) return;
-    await remember(trx, instance.id, direct.map((message) => message.senderPhone!));
+    await remember(
+      trx,
+      instance.id,
+      direct.map((message) => message.senderPhone!),
+    );
     const { words, wordOf } = await accountWords(instance.accountId, trx);
     for (const message of direct) {
       const word = wordOf(textOf(message.content));

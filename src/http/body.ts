@@ -72,7 +72,9 @@ export function createBodyReader(input: { maxBytes: number; totalBytes?: number;
     openUploads += 1;
     response.once('close', () => (openUploads -= 1));
     const spool = await createSpool(piecesOf(request), { dir: uploads.dir, count: counter(uploads.maxBytes) });
-    response.once('close', () => void spool.release().catch(() => undefined));
+    const release = () => void spool.release().catch(() => undefined);
+    if (response.closed) release();
+    else response.once('close', release);
     return await rowsParams(spool, { label, contentType: request.headers['content-type'] ?? '', name, input });
   }
 

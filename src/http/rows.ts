@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { setImmediate } from 'node:timers/promises';
 import { csvRows } from './csv.ts';
 import { jsonRows } from './json-rows.ts';
 import { type Spool, memorySpool } from './spool.ts';
@@ -56,7 +57,11 @@ function rowsOfText(text: string): Rows {
 function rowsFrom(format: Rows['format'], read: () => AsyncIterable<unknown[]> | Iterable<unknown[]>): Rows {
   async function* batches(): AsyncGenerator<unknown[]> {
     for await (const batch of read())
-      for (let at = 0; at < batch.length; at += batchSize) yield batch.slice(at, at + batchSize);
+      for (let at = 0; at < batch.length; at += batchSize) {
+        yield batch.slice(at, at + batchSize);
+        // Between two batches others get their turn: a piece of a file holds many.
+        await setImmediate();
+      }
   }
   return { [rowsMark]: true, format, [Symbol.asyncIterator]: batches };
 }

@@ -2,11 +2,15 @@ import { Buffer } from 'node:buffer';
 import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
+import { GatewayError } from '../model/errors.ts';
 
 /** The bytes of a large body, in memory or in a file that nobody else can open; they can be read any number of times. */
 export interface Spool {
   sizeBytes: number;
-  /** Returns the bytes from `start` up to, but not including, `end`, in pieces of at most 256 KiB. */
+  /**
+   * Returns the bytes from `start` up to, but not including, `end`, in pieces of at most 256 KiB.
+   * @throws GatewayError unavailable once it is released: then nobody waits for what comes of it any more
+   */
   read(start?: number, end?: number): AsyncIterable<Buffer>;
   /** Gives memory and disk back. */
   release(): Promise<void>;
@@ -48,15 +52,24 @@ export async function createSpool(
 
 /** Returns bytes that are in memory already as a spool. */
 export function memorySpool(bytes: Buffer): Spool {
+  let isReleased = false;
   async function* read(start = 0, end = bytes.length): AsyncGenerator<Buffer> {
-    for (let at = start; at < end; at += pieceBytes) yield bytes.subarray(at, Math.min(at + pieceBytes, end));
+    for (let at = start; at < end; at += pieceBytes) {
+      if (isReleased) throw givenUp();
+      yield bytes.subarray(at, Math.min(at + pieceBytes, end));
+    }
   }
-  return { sizeBytes: bytes.length, read, release: () => Promise.resolve() };
+  async function release(): Promise<void> {
+    isReleased = true;
+  }
+  return { sizeBytes: bytes.length, read, release };
 }
 
 function fileSpool(file: FileHandle, sizeBytes: number): Spool {
+  let isReleased = false;
   async function* read(start = 0, end = sizeBytes): AsyncGenerator<Buffer> {
     for (let at = start; at < end;) {
+      if (isReleased) throw givenUp();
       const piece = Buffer.allocUnsafe(Math.min(pieceBytes, end - at));
       const { bytesRead } = await file.read(piece, 0, piece.length, at);
       if (bytesRead === 0) throw new Error('the spooled body is shorter than it was');
@@ -64,7 +77,15 @@ function fileSpool(file: FileHandle, sizeBytes: number): Spool {
       yield piece.subarray(0, bytesRead);
     }
   }
-  return { sizeBytes, read, release: () => file.close() };
+  async function release(): Promise<void> {
+    isReleased = true;
+    await file.close();
+  }
+  return { sizeBytes, read, release };
+}
+
+function givenUp(): GatewayError {
+  return new GatewayError('unavailable', 'The request was given up before its list was read');
 }
 
 async function openNameless(dir: string): Promise<FileHandle> {

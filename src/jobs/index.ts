@@ -20,7 +20,7 @@ const dayMs = 86_400_000;
 export function gatewayJobs(deps: {
   outbox: { tick(): Promise<void> };
   supervisor: { tick(): Promise<void> };
-  campaigns: { tick(): Promise<void>; prune(): Promise<void> };
+  campaigns: { tick(): Promise<void>; inspect(): Promise<void>; prune(): Promise<void> };
   webhooks: { prune(): Promise<unknown> };
   media: { prune(now: number): Promise<unknown> };
   idempotency: { prune(before: number): Promise<void> };
@@ -31,6 +31,7 @@ export function gatewayJobs(deps: {
     { name: 'late messages', schedule: '*/5 * * * * *', run: () => outbox.tick() },
     { name: 'liveness', schedule: '30 * * * * *', run: () => supervisor.tick() },
     { name: 'campaigns', schedule: '*/2 * * * * *', run: () => campaigns.tick() },
+    { name: 'restrictions', schedule: '0 29 * * * *', run: () => campaigns.inspect() },
     { name: 'old campaigns', schedule: '0 7 * * * *', run: () => campaigns.prune() },
     { name: 'old webhooks', schedule: '0 29 * * * *', run: () => webhooks.prune() },
     { name: 'old media', schedule: '0 17 * * * *', run: () => media.prune(clock.now()) },

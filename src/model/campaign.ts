@@ -1,15 +1,7 @@
 import type { OutgoingContent } from './content.ts';
 
 /** The life of a campaign; `draft` has not been started, `scheduled` waits for its time. */
-export const campaignStates = [
-  'draft',
-  'scheduled',
-  'running',
-  'paused',
-  'completed',
-  'cancelled',
-  'failed',
-] as const;
+export const campaignStates = ['draft', 'scheduled', 'running', 'paused', 'completed', 'cancelled', 'failed'] as const;
 export type CampaignState = (typeof campaignStates)[number];
 
 /**

@@ -59,6 +59,8 @@ export interface CampaignStore {
   }): Promise<Campaign[]>;
   /** Returns the instance's campaigns in this state, oldest first. */
   ofInstance(instanceId: string, states: readonly CampaignState[]): Promise<Campaign[]>;
+  /** Returns the instances that have running campaigns. */
+  runningInstances(): Promise<string[]>;
   /** Returns scheduled campaigns whose time has come, and unfinished ones whose end time has. */
   due(now: number): Promise<Campaign[]>;
   /** Returns ended campaigns that still have queued rows. */
@@ -137,7 +139,11 @@ export function createCampaignStore(database: Database): CampaignStore {
     byId,
 
     list({ accountId, instanceId, state, before, limit }) {
-      const query = table().where({ account_id: accountId }).whereNot({ loading: 2 }).orderBy('id', 'desc').limit(limit);
+      const query = table()
+        .where({ account_id: accountId })
+        .whereNot({ loading: 2 })
+        .orderBy('id', 'desc')
+        .limit(limit);
       if (instanceId) void query.where({ instance_id: instanceId });
       if (state) void query.where({ state });
       if (before) void query.where('id', '<', campaignNumber(before) ?? 0);
@@ -146,6 +152,11 @@ export function createCampaignStore(database: Database): CampaignStore {
 
     ofInstance: (instanceId, states) =>
       read(table().where({ instance_id: instanceId }).whereIn('state', states).whereNot({ loading: 2 }).orderBy('id')),
+
+    async runningInstances() {
+      const rows = (await table().where({ state: 'running' }).distinct('instance_id')) as { instance_id: string }[];
+      return rows.map((row) => row.instance_id);
+    },
 
     due: (now) =>
       read(
@@ -215,7 +226,10 @@ export function createCampaignStore(database: Database): CampaignStore {
     async remember(trx, id, outcomes) {
       const last = outcomes.slice(-recentLength);
       const streak = last.length - 1 - last.lastIndexOf('0');
-      const joined = database.engine === 'sqlite' ? `substr(recent || ?, -${recentLength})` : `right(concat(recent, ?), ${recentLength})`;
+      const joined =
+        database.engine === 'sqlite'
+          ? `substr(recent || ?, -${recentLength})`
+          : `right(concat(recent, ?), ${recentLength})`;
       await table(trx)
         .where({ id: campaignNumber(id) })
         .update({

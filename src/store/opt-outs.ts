@@ -3,7 +3,10 @@ import type { Connection, Database } from './database.ts';
 
 export interface OptOutStore {
   /** Adds a person; false when they are there already. */
-  add(connection: Connection, input: { accountId: string; phone: string; source: string; now: number }): Promise<boolean>;
+  add(
+    connection: Connection,
+    input: { accountId: string; phone: string; source: string; now: number },
+  ): Promise<boolean>;
   /** Removes a person; false when they are not there. */
   remove(connection: Connection, input: { accountId: string; phone: string }): Promise<boolean>;
   /** Tells whether the account has any. */

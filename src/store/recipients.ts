@@ -187,7 +187,7 @@ export function createRecipientStore(database: Database): RecipientStore {
           .limit(rows);
       const recipients: CampaignRecipient[] = [];
       let at: RecipientCursor | null = after ?? { lane: 0, seq: -1 };
-      for (let looked = 0; at && recipients.length < limit && looked < size; ) {
+      for (let looked = 0; at && recipients.length < limit && looked < size;) {
         const rows = (await inLane(at.lane, at.seq, Math.min(size - looked, 2_000))) as RecipientRow[];
         looked += Math.max(rows.length, 1);
         for (const row of rows) {

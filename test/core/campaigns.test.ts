@@ -5,6 +5,7 @@ import { type CampaignBed, createCampaignBed, noPacing, phones } from '../suppor
 import { accepted } from '../support/client.ts';
 import { fullScans } from '../support/explain.ts';
 import { runSimulatedClock } from '../support/campaign-clock.ts';
+import { createInstanceStore } from '../../src/store/instances.ts';
 import { createTestClock, type TestClock, until } from '../support/clock.ts';
 import { forEachDatabase, type TestDatabase } from '../support/database.ts';
 import { buildInstance, buildMessage } from '../support/factories.ts';
@@ -214,7 +215,12 @@ forEachDatabase((open) => {
     const [known, ...strangers] = phones(4) as [string, string, string, string];
     await opened.database.transaction(async (trx) => {
       const chat = `${known}@c.us` as never;
-      const message = buildMessage(instance, { direction: 'in', senderPhone: known, chat, content: { type: 'text', text: 'hi' } });
+      const message = buildMessage(instance, {
+        direction: 'in',
+        senderPhone: known,
+        chat,
+        content: { type: 'text', text: 'hi' },
+      });
       await bed.optOuts.heard(trx, instance, [message]);
     });
     const { id } = await bed.campaign([known, ...strangers], { pacing: { ...noPacing, newChatCap: 1 } });
@@ -320,13 +326,15 @@ forEachDatabase((open) => {
     bed.outbox.onAcks(instance.id, [{ waId: two!.waId, waKey: key(two!), ack: 1 }]);
     await expectExact(id, { read: 1, sent: 1 });
     expect((await status(id)).counters).toMatchObject({ total: 2, sent: 2, delivered: 1, read: 1 });
-    expect(bed.events.filter(({ type }) => type === 'campaign.recipient').map(({ payload }) => payload)).toContainEqual({
-      campaignId: id,
-      phone: phones(1)[0],
-      state: 'read',
-      reason: null,
-      messageId: expect.any(String),
-    });
+    expect(bed.events.filter(({ type }) => type === 'campaign.recipient').map(({ payload }) => payload)).toContainEqual(
+      {
+        campaignId: id,
+        phone: phones(1)[0],
+        state: 'read',
+        reason: null,
+        messageId: expect.any(String),
+      },
+    );
   });
 
   it('cancels what is left, now or at its end time', async () => {
@@ -367,6 +375,28 @@ forEachDatabase((open) => {
     await expectExact(id, { cancelled: 2 });
   });
 
+  it('fails when its instance was deleted while it was made', async () => {
+    await createInstanceStore(opened.database).remove(instance.id, clock.now());
+    const { id } = await bed.campaign(phones(2));
+    await stateIs(id, 'failed');
+    await bed.lifecycle.tick();
+    await expectExact(id, { cancelled: 2 });
+  });
+
+  it('takes lists that are added at the same time', async () => {
+    const { id } = await bed.campaign(phones(2));
+    const add = (count: number, from: number) =>
+      bed.campaigns.add(bed.caller, id, { recipients: [phones(count, from).map((number) => ({ number }))] });
+    const receipts = await Promise.all([add(50, 0), add(50, 25), add(50, 50)]);
+    expect(receipts.reduce((sum, { queued }) => sum + queued, 0)).toBe(98);
+    expect(receipts.reduce((sum, { duplicates }) => sum + duplicates, 0)).toBe(52);
+    await expectExact(id, { queued: 100 });
+    await expect(bed.campaigns.add(bed.caller, id, { recipients: [] })).rejects.toMatchObject({
+      code: 'invalid_input',
+    });
+    await expectExact(id, { queued: 100 });
+  });
+
   it('lets messages of people go first', async () => {
     await bed.connect();
     bed.client.answer = () => 'silence';
@@ -378,7 +408,10 @@ forEachDatabase((open) => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(bed.client.sent.some(({ chat }) => chat === `${phones(1)[0]}@c.us`)).toBe(false);
     bed.client.answer = (message) => accepted(message);
-    bed.outbox.onSent(instance.id, bed.client.sent.slice(0, 16).map((message) => accepted(message)));
+    bed.outbox.onSent(
+      instance.id,
+      bed.client.sent.slice(0, 16).map((message) => accepted(message)),
+    );
     await stateIs(id, 'completed');
     expect(bed.client.sent.at(-1)!.chat).toBe(`${phones(1)[0]}@c.us`);
   });
@@ -392,7 +425,7 @@ forEachDatabase((open) => {
     void bed.campaigns.add(bed.caller, id, { recipients: endless }).catch(() => undefined);
     await until(
       'some are written',
-      async () => Number((await opened.database.knex('campaign_recipients').count({ n: '*' }).first())!.n) > 2_000,
+      async () => Number((await opened.database.knex('campaign_recipients').count({ n: '*' }).first())!.n) > 8_000,
     );
     const restarted = createCampaignBed({ database: opened.database, instance, clock });
     await restarted.lifecycle.start();
@@ -402,6 +435,22 @@ forEachDatabase((open) => {
     });
     expect(added).toMatchObject({ queued: 10, duplicates: 0 });
     await restarted.close();
+  });
+
+  it('writes to no strangers while WhatsApp has locked that, and pauses when its quota is nearly used up', async () => {
+    const endsAt = clock.now() + 3_600_000;
+    const { id } = await bed.campaign(phones(2));
+    bed.client.told = { timelock: { isActive: true, endsAt }, newChats: null };
+    await bed.connect();
+    await until('it is held', async () => (await status(id)).hold === 'timelock');
+    expect(await status(id)).toMatchObject({ holdUntil: endsAt, nextSendAt: endsAt });
+    bed.client.told = { timelock: { isActive: false, endsAt: null }, newChats: { used: 91, total: 100 } };
+    await bed.lifecycle.inspect();
+    expect(await status(id)).toMatchObject({ state: 'paused', pauseReason: 'quota_used_up' });
+    expect(bed.client.sent).toHaveLength(0);
+    bed.client.told = { timelock: null, newChats: null };
+    await bed.campaigns.resume(bed.caller, id);
+    await stateIs(id, 'completed');
   });
 
   it('keeps every gap, cap and quiet hour over weeks of a simulated clock', async () => {
@@ -417,7 +466,9 @@ forEachDatabase((open) => {
     opened.database.knex.on('query', ({ sql, bindings }: { sql: string; bindings: unknown[] }) =>
       statements.set(sql, bindings),
     );
-    const { id } = await bed.campaign(phones(300), { pacing: { ...noPacing, medianMs: 1_000, minMs: 1_000, maxMs: 1_000 } });
+    const { id } = await bed.campaign(phones(300), {
+      pacing: { ...noPacing, medianMs: 1_000, minMs: 1_000, maxMs: 1_000 },
+    });
     for (let sends = 0; sends < 3; sends += 1) {
       clock.advance(2_000);
       await bed.lifecycle.tick();

@@ -43,7 +43,10 @@ describe('a spool', () => {
       expect((await bytesOf(spool, 0, spool.sizeBytes)).equals(bytes)).toBe(true);
       expect((await bytesOf(spool, 1_234_567, 2_345_678)).equals(bytes.subarray(1_234_567, 2_345_678))).toBe(true);
     }
+    const half = spool.read()[Symbol.asyncIterator]();
+    await half.next();
     await spool.release();
+    await expect(half.next()).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   it('passes on what the count refuses', async () => {

@@ -70,7 +70,11 @@ const longestText = 65_536;
 const longestCaption = 4_096;
 
 /** Returns the pacing of a campaign on a number: the campaign's word before the number's before the safe one. */
-export function pacingOf(campaign: Pick<Campaign, 'pacing'>, number: Pick<NumberPacing, 'pacing'>, base = defaultPacing): Pacing {
+export function pacingOf(
+  campaign: Pick<Campaign, 'pacing'>,
+  number: Pick<NumberPacing, 'pacing'>,
+  base = defaultPacing,
+): Pacing {
   return { ...base, ...number.pacing, ...campaign.pacing };
 }
 
@@ -130,8 +134,7 @@ export function createClaims(deps: ClaimDeps): Claims {
       if (objections.isNewChat) {
         if ((number.restrictedUntil ?? 0) > now)
           return pass({ result: 'held', hold: 'timelock', until: number.restrictedUntil! });
-        if (today.newChats >= pacing.newChatCap)
-          return pass({ result: 'held', hold: 'new_chat_cap', until: endsAt });
+        if (today.newChats >= pacing.newChatCap) return pass({ result: 'held', hold: 'new_chat_cap', until: endsAt });
       }
       head = recipient.seq + 1;
       const message = newOutgoing({

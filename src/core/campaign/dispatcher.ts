@@ -79,7 +79,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const { database, campaigns, numbers, instances, claims, transitions, openings, outbox, clock, log } = deps;
   const lanes = new Map<string, Lane>();
   const sentAt = new Map<string, number[]>();
-  let closed = false;
+  const life = { closed: false };
 
   function laneOf(instanceId: string): Lane {
     let lane = lanes.get(instanceId);
@@ -102,7 +102,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   function nudge(instanceId: string): void {
     const lane = laneOf(instanceId);
-    if (closed) return;
+    if (life.closed) return;
     if (lane.stepping) {
       lane.again = true;
       return;
@@ -123,8 +123,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         lane.nextAt = clock.now() + brokenPauseMs;
         log.error({ instance: instanceId, error: reasonOf(error) }, 'the next bulk message could not be taken');
       }
-    } while (!closed && (lane.again || (lane.nextAt !== null && lane.nextAt <= clock.now())));
-    if (closed || lane.nextAt === null) return;
+    } while (!life.closed && (lane.again || (lane.nextAt !== null && lane.nextAt <= clock.now())));
+    if (life.closed || lane.nextAt === null) return;
     const delayMs = Math.min(Math.max(lane.nextAt - clock.now(), 1), longestTimerMs);
     lane.timer = setTimeout(() => nudge(instanceId), delayMs);
   }
@@ -133,18 +133,25 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     const lane = laneOf(instanceId);
     const running = await withoutDone(await campaigns.ofInstance(instanceId, ['running']));
     if (running.length === 0) return null;
+    const instance = await instances.byId(instanceId);
+    if (!instance) {
+      for (const { id } of running)
+        await database.transaction((trx) => transitions.make(trx, 'fail', id, 'instance_deleted'));
+      return null;
+    }
     if (!lane.online) {
       for (const campaign of running) await hold(campaign, 'disconnected', null);
       return null;
     }
-    const instance = await instances.byId(instanceId);
-    if (!instance) return null;
-
     let until: number | null = null;
     for (const campaign of inTurn(running, lane.lastServed)) {
       const served = await serve(campaign, instance);
       if (served.result === 'nothing') continue;
-      await hold(campaign, served.result === 'held' ? served.hold : null, served.result === 'held' ? served.until : null);
+      await hold(
+        campaign,
+        served.result === 'held' ? served.hold : null,
+        served.result === 'held' ? served.until : null,
+      );
       if (served.result === 'held') {
         until = Math.min(until ?? served.until, served.until);
         continue;
@@ -262,7 +269,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     },
 
     async close() {
-      closed = true;
+      life.closed = true;
       for (const lane of lanes.values()) if (lane.timer) clearTimeout(lane.timer);
       await Promise.all([...lanes.values()].map((lane) => lane.stepping));
     },

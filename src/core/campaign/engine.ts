@@ -9,6 +9,7 @@ import type { MessageStore } from '../../store/messages.ts';
 import { createNumberStore } from '../../store/numbers.ts';
 import { createOptOutStore } from '../../store/opt-outs.ts';
 import { createRecipientStore } from '../../store/recipients.ts';
+import type { WhatsAppClient } from '../../whatsapp/client.ts';
 import type { Announcer } from '../announcer.ts';
 import { type Campaigns, createCampaigns } from '../campaigns.ts';
 import { createExclusive } from '../exclusive.ts';
@@ -45,6 +46,8 @@ export interface CampaignEngineDeps {
   outbox: () => Pick<Outbox, 'admit' | 'added' | 'released' | 'flush'>;
   prepareContent(accountId: string, input: ContentInput): Promise<OutgoingContent>;
   touchMedia(mediaId: string, now: number): Promise<void>;
+  /** Returns the client of a ready instance; throws otherwise. */
+  client(instanceId: string): WhatsAppClient;
   defaultCountry: string | null;
   retentionDays: number;
   /** Default: the safe pacing of the model. */
@@ -80,9 +83,21 @@ export function createCampaignEngine(deps: CampaignEngineDeps): CampaignEngine {
   const results = createResults({ ...parts, transitions });
 
   return {
-    ...{ dispatcher, claims, results },
-    lifecycle: createCampaignLifecycle({ ...parts, transitions, dispatcher, results, loader, retries }),
-    optOuts: createOptOuts({ ...parts, store: optOutStore }),
+    dispatcher,
+    claims,
+    results,
+    lifecycle: createCampaignLifecycle({
+      ...parts,
+      transitions,
+      dispatcher,
+      results,
+      loader,
+      retries,
+    }),
+    optOuts: createOptOuts({
+      ...parts,
+      store: optOutStore,
+    }),
     campaigns: createCampaigns({
       ...parts,
       store: campaigns,
@@ -93,8 +108,7 @@ export function createCampaignEngine(deps: CampaignEngineDeps): CampaignEngine {
       forecasts: createForecasts(parts),
       quietHours: defaultQuietHours,
       sweep: async (id) => {
-        // A million rows take seconds: the caller waits a moment, the rest goes on without them.
-        await Promise.race([retries.sweep(id), clock.sleep(2_000)]);
+        await Promise.race([retries.sweep(id), clock.sleep(2e3)]);
       },
     }),
   };

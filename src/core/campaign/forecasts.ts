@@ -1,9 +1,4 @@
-import type {
-  Campaign,
-  CampaignForecast,
-  Pacing,
-  RecipientSource,
-} from '../../model/campaign.ts';
+import type { Campaign, CampaignForecast, Pacing, RecipientSource } from '../../model/campaign.ts';
 import type { Instance } from '../../model/instance.ts';
 import type { Clock } from '../../model/time.ts';
 import type { CampaignStore } from '../../store/campaigns.ts';
@@ -64,7 +59,12 @@ export function createForecasts(deps: {
     const now = clock.now();
     const today = await numbers.day(database.knex, instance.id, numberClock.day(instance, now).day);
     return forecast({
-      ...{ lanes, window, quietHours, endAt, now, maxDays },
+      lanes,
+      window,
+      quietHours,
+      endAt,
+      now,
+      maxDays,
       pacing: pacingOf(input, number, deps.basePacing),
       zone: numberClock.zone(instance),
       nextSendAt: Math.max(number.nextSendAt, scheduleAt ?? 0, now),

@@ -1,10 +1,13 @@
 import type { Knex } from 'knex';
+import type { Logger } from 'pino';
 import type { CampaignState, PauseReason } from '../../model/campaign.ts';
+import { reasonOf } from '../../model/errors.ts';
 import type { FailureReason, Message } from '../../model/message.ts';
 import type { Clock } from '../../model/time.ts';
 import type { CampaignStore } from '../../store/campaigns.ts';
 import type { Database } from '../../store/database.ts';
 import type { NumberStore } from '../../store/numbers.ts';
+import type { Restrictions, WhatsAppClient } from '../../whatsapp/client.ts';
 import type { SendFollower } from '../outbox.ts';
 import { checkDays } from './claim.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -19,8 +22,8 @@ export interface CampaignLifecycle extends SendFollower {
   start(): Promise<void>;
   /** WhatsApp has blocked the number: nothing is sent until a person resumes, and the warm-up begins anew. */
   blocked(instanceId: string): Promise<void>;
-  /** WhatsApp restricts writing to strangers until then; null: it does not (any more). */
-  restricted(instanceId: string, until: number | null): Promise<void>;
+  /** Asks WhatsApp what it keeps the numbers from that send in bulk now. */
+  inspect(): Promise<void>;
   /** Starts what is scheduled, ends what is over, and wakes numbers whose time has come. */
   tick(): Promise<void>;
   /** Removes campaigns that ended before the retention time, and keeps the files of those that have not. */
@@ -38,18 +41,24 @@ interface LifecycleDeps {
   retries: Retries;
   /** Keeps a file from being pruned. */
   touchMedia(mediaId: string, now: number): Promise<void>;
+  /** Returns the client of a ready instance; throws otherwise. */
+  client(instanceId: string): Pick<WhatsAppClient, 'restrictions'>;
   retentionDays: number;
   clock: Clock;
+  log: Logger;
 }
 
 const dayMs = 86_400_000;
 const unfinished: readonly CampaignState[] = ['draft', 'scheduled', 'running', 'paused'];
 const keptNumberDays = 400;
 const prunedAtOnce = 20;
+/** Beyond this part of WhatsApp's own quota a person should look. */
+const quotaShare = 0.9;
+const unknownLockMs = dayMs;
 
 /** Returns the life of campaigns. */
 export function createCampaignLifecycle(deps: LifecycleDeps): CampaignLifecycle {
-  const { database, campaigns, numbers, transitions, dispatcher, results, loader, retries, clock } = deps;
+  const { database, campaigns, numbers, transitions, dispatcher, results, loader, retries, clock, log } = deps;
 
   async function moveAll(
     instanceId: string,
@@ -63,6 +72,30 @@ export function createCampaignLifecycle(deps: LifecycleDeps): CampaignLifecycle 
     }
   }
 
+  /** What cannot be asked is not known: it changes nothing. */
+  async function inspectOne(instanceId: string): Promise<void> {
+    try {
+      const { timelock, newChats } = await deps.client(instanceId).restrictions();
+      if (timelock) await timelocked(instanceId, timelock);
+      if (newChats && newChats.used >= newChats.total * quotaShare)
+        await moveAll(instanceId, ['running'], 'pause', 'quota_used_up');
+    } catch (error) {
+      log.warn({ instance: instanceId, error: reasonOf(error) }, 'restrictions could not be asked for');
+    }
+  }
+
+  async function timelocked(instanceId: string, lock: NonNullable<Restrictions['timelock']>): Promise<void> {
+    const { restrictedUntil } = await numbers.get(instanceId);
+    const now = clock.now();
+    const wasActive = (restrictedUntil ?? 0) > now;
+    // The end of a restriction is remembered: the warm-up counts from it.
+    const until = lock.isActive ? (lock.endsAt ?? now + unknownLockMs) : wasActive ? now : restrictedUntil;
+    if (until === restrictedUntil) return;
+    await numbers.update(database.knex, instanceId, { restrictedUntil: until });
+    log.warn({ instance: instanceId, until }, 'WhatsApp restricts writing to new chats');
+    dispatcher.nudge(instanceId);
+  }
+
   return {
     start: () => loader.recover(),
 
@@ -71,13 +104,24 @@ export function createCampaignLifecycle(deps: LifecycleDeps): CampaignLifecycle 
       if (own.length === 0) return;
       await results.changed(trx, own);
       const instanceIds = new Set(own.map((message) => message.instanceId));
+      const refused = new Set(
+        own.filter(({ reason }) => reason === 'rejected_by_whatsapp').map(({ instanceId }) => instanceId),
+      );
       trx.executionPromise.then(
         () => instanceIds.forEach(dispatcher.nudge),
         () => undefined,
       );
+      // A refusal may be the first sign of a restriction.
+      trx.executionPromise.then(
+        () => refused.forEach((instanceId) => void inspectOne(instanceId)),
+        () => undefined,
+      );
     },
 
-    ready: (instanceId) => dispatcher.ready(instanceId),
+    async ready(instanceId) {
+      if ((await campaigns.ofInstance(instanceId, ['running'])).length > 0) await inspectOne(instanceId);
+      await dispatcher.ready(instanceId);
+    },
 
     gone: (instanceId) => dispatcher.gone(instanceId),
 
@@ -93,13 +137,9 @@ export function createCampaignLifecycle(deps: LifecycleDeps): CampaignLifecycle 
       await moveAll(instanceId, ['running'], 'pause', 'ban_signal');
     },
 
-    async restricted(instanceId, until) {
-      const { restrictedUntil } = await numbers.get(instanceId);
-      const now = clock.now();
-      // The end of a restriction is remembered: the warm-up counts from it.
-      const next = until ?? ((restrictedUntil ?? 0) > now ? now : restrictedUntil);
-      if (next !== restrictedUntil) await numbers.update(database.knex, instanceId, { restrictedUntil: next });
-      dispatcher.nudge(instanceId);
+    async inspect() {
+      for (const instanceId of await campaigns.runningInstances())
+        if (dispatcher.isOnline(instanceId)) await inspectOne(instanceId);
     },
 
     async tick() {

@@ -27,6 +27,8 @@ export interface Loader {
     campaign: Campaign;
     source: RecipientSource;
     intake: Intake;
+    /** The campaign was made for this call: on an error it goes too. */
+    isNew: boolean;
     publish(trx: Knex.Transaction, loaded: Loaded): Promise<void>;
   }): Promise<Loaded>;
   /** Removes what a gateway that ended was loading. */
@@ -45,7 +47,7 @@ interface LoaderDeps {
 }
 
 /** Rows in one statement, and statements in one transaction: others wait for one transaction at most. */
-const chunkRows = { sqlite: 1_000, mysql: 2_000 };
+const chunkRows = { sqlite: 1_000, mysql: 500 };
 const chunksPerTransaction = 4;
 const removeRows = 5_000;
 
@@ -99,9 +101,17 @@ export function createLoader(deps: LoaderDeps): Loader {
         for (let at = 0; at < rows.length; at += chunk) {
           const some = rows.slice(at, at + chunk);
           const out = hasOptOuts
-            ? await optOuts.among(trx, campaign.accountId, some.map((row) => row.phone))
+            ? await optOuts.among(
+                trx,
+                campaign.accountId,
+                some.map((row) => row.phone),
+              )
             : new Set<string>();
-          queued += await recipients.insert(trx, campaign.id, out.size > 0 ? some.filter((row) => !out.has(row.phone)) : some);
+          queued += await recipients.insert(
+            trx,
+            campaign.id,
+            out.size > 0 ? some.filter((row) => !out.has(row.phone)) : some,
+          );
           if (out.size > 0)
             optedOut += await recipients.insert(
               trx,
@@ -150,8 +160,9 @@ export function createLoader(deps: LoaderDeps): Loader {
   return {
     remove,
 
-    load: ({ campaign, source, intake, publish }) =>
+    load: ({ campaign, source, intake, isNew, publish }) =>
       exclusive(campaign.id, async () => {
+        if (!isNew) await campaigns.setLoading(campaign.id, 1);
         try {
           const { loaded, lanes } = await stage(campaign, source, intake);
           await database.transaction(async (trx) => {
@@ -167,7 +178,7 @@ export function createLoader(deps: LoaderDeps): Loader {
           });
           return loaded;
         } catch (error) {
-          await discard(campaign.id);
+          await (isNew ? remove(campaign.id) : discard(campaign.id));
           throw error;
         }
       }),

@@ -2,7 +2,7 @@ import type { RecipientInput } from '../../model/campaign.ts';
 import { GatewayError } from '../../model/errors.ts';
 import { isTimeZone } from './local-time.ts';
 import { createPhoneReader } from './phone-reader.ts';
-import { type Template, variableKey } from './template.ts';
+import { type Template, createKeyReader } from './template.ts';
 import { zoneOfPhone } from './zones.ts';
 
 /** A recipient as the store keeps it. */
@@ -42,6 +42,7 @@ export function createIntake(input: {
 }): Intake {
   const { template, defaults } = input;
   const phoneOf = createPhoneReader(input.country);
+  const keyOf = createKeyReader();
   const keys = new Set(template.variables.map(({ key }) => key));
   const knownZones = new Map<string, boolean>();
   const invalid: { number: string; reason: string }[] = [];
@@ -76,7 +77,7 @@ export function createIntake(input: {
   function fieldsOf(recipient: RecipientInput, phone: string): Record<string, string> | string {
     const fields = new Map<string, string>();
     for (const [name, value] of Object.entries(recipient.variables ?? {})) {
-      const key = variableKey(name);
+      const key = keyOf(name);
       if (!keys.has(key) || value === null || value === undefined) continue;
       if (typeof value === 'object') return `its field ${name.slice(0, 40)} is neither a text nor a number`;
       // An empty field is an absent one, so that a default of the campaign or of the template stands in.

@@ -117,6 +117,19 @@ export function variableKey(name: string): string {
     .replace(/[\s.-]+/g, '_');
 }
 
+/** Returns `variableKey` with a memory: lists of a million repeat the same few names. */
+export function createKeyReader(): (name: string) => string {
+  const known = new Map<string, string>();
+  return (name) => {
+    let key = known.get(name);
+    if (key === undefined) {
+      key = variableKey(name);
+      if (known.size < 1_000) known.set(name, key);
+    }
+    return key;
+  };
+}
+
 /** Returns the seed of a recipient's text, so that a retry says the same: 32 bits of FNV-1a. */
 export function templateSeed(campaignId: string, phone: string): number {
   let hash = 0x811c9dc5;

@@ -6,7 +6,10 @@ import { parseTemplate, type Template, templateSeed } from './template.ts';
 /** What each recipient of a campaign is sent. */
 export interface Texts {
   /** Returns the content for a recipient: the same each time it is asked. */
-  contentFor(campaign: Campaign, recipient: { phone: string; variables: Record<string, string> | null }): OutgoingContent;
+  contentFor(
+    campaign: Campaign,
+    recipient: { phone: string; variables: Record<string, string> | null },
+  ): OutgoingContent;
 }
 
 const keptTemplates = 200;

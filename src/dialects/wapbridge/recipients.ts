@@ -1,4 +1,4 @@
-import { variableKey } from '../../core/campaign/template.ts';
+import { createKeyReader, variableKey } from '../../core/campaign/template.ts';
 import type { Rows } from '../../http/rows.ts';
 import type { RecipientInput } from '../../model/campaign.ts';
 import { GatewayError } from '../../model/errors.ts';
@@ -29,17 +29,18 @@ const zoneNames = new Set(['time_zone', 'timezone', 'zone']);
  * @throws GatewayError invalid_input for an empty list, and for a table without a column of numbers
  */
 export async function* recipientsOf(rows: Rows): AsyncGenerator<RecipientInput[]> {
+  const keyOf = createKeyReader();
   let count = 0;
   for await (const batch of rows) {
     if (count === 0 && rows.format === 'csv') checkColumns(batch[0]);
     count += batch.length;
-    yield batch.map(recipientOf);
+    yield batch.map((row) => recipientOf(row, keyOf));
   }
   if (count === 0)
     throw new GatewayError('invalid_input', 'The list of recipients is empty', { details: { recipients: 'is empty' } });
 }
 
-function recipientOf(row: unknown): RecipientInput {
+function recipientOf(row: unknown, keyOf: (name: string) => string): RecipientInput {
   if (typeof row === 'string') return { number: row };
   if (typeof row === 'number') return { number: String(row) };
   if (typeof row !== 'object' || row === null || Array.isArray(row)) return { number: JSON.stringify(row) };
@@ -48,7 +49,7 @@ function recipientOf(row: unknown): RecipientInput {
   let rank = Infinity;
   let zone: unknown;
   for (const [name, value] of Object.entries(row)) {
-    const key = variableKey(name);
+    const key = keyOf(name);
     const found = numberNames.indexOf(key);
     if (found >= 0 && found < rank && isText(value)) [number, rank] = [value, found];
     else if (zoneNames.has(key)) zone = value;
@@ -67,9 +68,9 @@ function isText(value: unknown): value is string | number {
   return (typeof value === 'string' && value.trim() !== '') || typeof value === 'number';
 }
 
-/** Also for a field named `__proto__`. */
 function define(target: Record<string, unknown>, name: string, value: unknown): void {
-  Object.defineProperty(target, name, { value, enumerable: true, writable: true, configurable: true });
+  // Assigned, this one would change what the object inherits; nobody has such a field.
+  if (name !== '__proto__') target[name] = value;
 }
 
 function checkColumns(first: unknown): void {

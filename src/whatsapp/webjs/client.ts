@@ -130,6 +130,12 @@ function createWebjsClient({ launch, web, instanceId, profileDir, onEvent }: Cli
       return found ? parseJid(found) : null;
     },
 
+    async restrictions() {
+      const { timelock, newChats } = await call('restrictions', callTimeoutMs);
+      const endsAt = timelock?.endsAt ? timelock.endsAt * 1000 : null;
+      return { timelock: timelock && { ...timelock, endsAt }, newChats };
+    },
+
     async downloadMedia(waKey) {
       const answer = await call('downloadMedia', mediaTimeoutMs, waKey);
       if ('error' in answer) throw new Error(answer.error);

@@ -484,3 +484,25 @@ describe('the instance of a campaign', () => {
     expect((await rpc(gateway, create, { ...rest, from_number: '+255700000001' })).body).toMatchObject({ ok: true });
   });
 });
+
+describe('a client that gives up', () => {
+  it('while its list is read leaves no campaign', async () => {
+    const recipients = Array.from({ length: 300_000 }, (_, index) => String(255757000000 + index));
+    const gone = new AbortController();
+    const body = JSON.stringify({ ...batch, recipients });
+    const reply = fetch(`${gateway.url}/api/method/${create}`, {
+      method: 'POST',
+      headers: { Authorization: tokenOf('full'), 'Content-Type': 'application/json' },
+      body,
+      signal: gone.signal,
+    });
+    while (gateway.core.created.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    gone.abort();
+    await expect(reply).rejects.toThrow();
+    const lines = () => gateway.logLines().filter((line) => line.msg === 'request');
+    while (lines().length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(gateway.core.campaignRows).toEqual([]);
+    expect(gateway.logLines().filter(({ level }) => Number(level) >= 50)).toEqual([]);
+  });
+});

@@ -59,6 +59,11 @@ export interface PageBridge {
   downloadMedia(
     waKey: string,
   ): Promise<{ data: string; mimeType: string; filename: string | null } | { error: string }>;
+  /** What WhatsApp keeps the number from, null where the page does not tell; `endsAt` in Unix seconds. */
+  restrictions(): Promise<{
+    timelock: { isActive: boolean; endsAt: number | null } | null;
+    newChats: { used: number; total: number } | null;
+  }>;
   account(): { phone: string; lid: string | null; pushName: string | null; webVersion: string };
 }
 
