@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { GatewayEvent } from '../model/events.ts';
 import type { Attempt, DeliveryState } from '../model/webhook.ts';
+import { type AttemptRow, attemptRow } from './attempt-rows.ts';
 import type { Connection, Database } from './database.ts';
 import { eventOf, type EventRow } from './events.ts';
 import { createRowWriter } from './rows.ts';
@@ -215,31 +216,5 @@ function toWaiting(row: DeliveryRow): WaitingDelivery {
     orderKey: row.order_key,
     state: row.state,
     attempt: row.attempt,
-  };
-}
-
-interface AttemptRow {
-  id: string;
-  delivery_id: string;
-  endpoint_id: string;
-  attempt: number;
-  status: number | null;
-  error: string | null;
-  response: string | null;
-  duration_ms: number;
-  created_at: number;
-}
-
-function attemptRow(attempt: Attempt): AttemptRow {
-  return {
-    id: attempt.id,
-    delivery_id: attempt.deliveryId,
-    endpoint_id: attempt.endpointId,
-    attempt: attempt.attempt,
-    status: attempt.status,
-    error: attempt.error?.slice(0, 255) ?? null,
-    response: attempt.response,
-    duration_ms: attempt.durationMs,
-    created_at: attempt.createdAt,
   };
 }

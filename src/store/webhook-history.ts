@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import type { GatewayEvent } from '../model/events.ts';
 import { idFloor } from '../model/ids.ts';
 import type { Attempt, DeliveryRecord, DeliveryState } from '../model/webhook.ts';
+import { attemptOf, type AttemptRow } from './attempt-rows.ts';
 import type { Connection, Database } from './database.ts';
 import { eventOf, type EventRow } from './events.ts';
 
@@ -179,30 +180,4 @@ interface DeliveryRow {
   due_at: number;
   created_at: number;
   finished_at: number | null;
-}
-
-interface AttemptRow {
-  id: string;
-  delivery_id: string;
-  endpoint_id: string;
-  attempt: number;
-  status: number | null;
-  error: string | null;
-  response: string | null;
-  duration_ms: number;
-  created_at: number;
-}
-
-function attemptOf(row: AttemptRow): Attempt {
-  return {
-    id: row.id,
-    deliveryId: row.delivery_id,
-    endpointId: row.endpoint_id,
-    attempt: row.attempt,
-    status: row.status,
-    error: row.error,
-    response: row.response,
-    durationMs: row.duration_ms,
-    createdAt: Number(row.created_at),
-  };
 }

@@ -3,8 +3,8 @@ import type { UploadedFile } from '../../http/body.ts';
 import type { Rows } from '../../http/rows.ts';
 import { list, optionalText, record, rows, text } from '../../http/schema.ts';
 import { type CampaignState, type RecipientState, campaignStates, recipientStates } from '../../model/campaign.ts';
-import { isCountry } from '../../model/phone.ts';
 import type { PacingInput, PlanInput, QuietHoursInput, WindowInput } from './campaign-plan.ts';
+import { country } from './inputs.ts';
 
 const maxTextLength = 65_536;
 const maxSeconds = 24 * 3600;
@@ -214,15 +214,6 @@ function upload(): Joi.ObjectSchema<UploadedFile> {
     .custom((file: Partial<UploadedFile>, helpers) =>
       Buffer.isBuffer(file.data) ? file : helpers.error('object.base', { type: 'file' }),
     );
-}
-
-function country(): Joi.StringSchema {
-  return optionalText()
-    .uppercase()
-    .custom((code: string, helpers) => (isCountry(code) ? code : helpers.error('any.invalid')))
-    .messages({ 'any.invalid': 'country must be an ISO code, e.g. TZ' })
-    .description('Country by which local numbers are read')
-    .example('TZ');
 }
 
 function moment(): Joi.StringSchema {

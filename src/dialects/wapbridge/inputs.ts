@@ -136,7 +136,8 @@ function receiver(): Joi.StringSchema {
   return optionalText().max(2000);
 }
 
-function country(): Joi.StringSchema {
+/** The country by which local numbers of a request are read. */
+export function country(): Joi.StringSchema {
   return optionalText()
     .uppercase()
     .custom((code: string, helpers) => (isCountry(code) ? code : helpers.error('any.invalid')))
