@@ -8,12 +8,6 @@ import type { WebhookDialect, WebhookFacts, WebhookMedia } from '../model/webhoo
 import type { Media } from './media.ts';
 import type { EndpointKeys } from './webhook-lane.ts';
 
-/** What is posted to a receiver. */
-export interface WebhookRequest {
-  body: string;
-  headers: Record<string, string>;
-}
-
 /** What stands around a file in a body: caption, names, keys. */
 const envelopeBytes = 16 * 1024;
 

@@ -1,4 +1,4 @@
-import { lidOf, splitJid } from './address.ts';
+import { lidOf } from './address.ts';
 import type { NetworkState, Device, Pending, StoredMessage } from './state.ts';
 import type { GroupRecord } from './records.ts';
 
@@ -64,9 +64,4 @@ export function toStanza(state: NetworkState, device: Device, pending: Pending):
 /** Gives the address a person writes from: the phone, or the LID. */
 export function senderJid(phone: string, as: 'phone' | 'lid'): string {
   return as === 'lid' ? `${lidOf(phone)}@lid` : `${phone}@c.us`;
-}
-
-/** Says whether an address is a group's. */
-export function isGroupJid(jid: string): boolean {
-  return splitJid(jid).server === 'g.us';
 }

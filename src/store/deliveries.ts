@@ -59,8 +59,6 @@ export interface DeliveryStore {
   ): Promise<void>;
   /** Makes every waiting retry of the endpoint due now: the receiver is back. */
   pullForward(trx: Knex.Transaction, endpointId: string, now: number): Promise<void>;
-  /** Returns the attempts of an endpoint, newest first. */
-  attempts(input: { endpointId: string; limit: number }): Promise<Attempt[]>;
 }
 
 const writeDeliveries = createRowWriter<DeliveryRow & { due_at: number; created_at: number }>('webhook_deliveries', [
@@ -164,24 +162,6 @@ export function createDeliveryStore({ knex }: Database): DeliveryStore {
         .where({ endpoint_id: endpointId, state: 'retry' })
         .where('due_at', '>', now)
         .update({ due_at: now });
-    },
-
-    async attempts({ endpointId, limit }) {
-      const rows = (await knex('webhook_attempts')
-        .where({ endpoint_id: endpointId })
-        .orderBy('id', 'desc')
-        .limit(limit)) as AttemptRow[];
-      return rows.map((row) => ({
-        id: row.id,
-        deliveryId: row.delivery_id,
-        endpointId: row.endpoint_id,
-        attempt: row.attempt,
-        status: row.status,
-        error: row.error,
-        response: row.response,
-        durationMs: row.duration_ms,
-        createdAt: row.created_at,
-      }));
     },
   };
 }

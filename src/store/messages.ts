@@ -41,7 +41,6 @@ export interface MessageStore {
   /** Returns inbound messages whose event has not been written: their file was being fetched when the gateway ended. */
   unannounced(instanceId: string): Promise<Message[]>;
   markAnnounced(trx: Connection, ids: string[]): Promise<void>;
-  countQueued(instanceId: string): Promise<number>;
   /** Tells whether the message is still on its way to WhatsApp Web. */
   isSending(connection: Connection, id: string): Promise<boolean>;
   /** Returns the ids of queued messages whose time is over. */
@@ -185,13 +184,6 @@ export function createMessageStore(database: Database): MessageStore {
 
     async markAnnounced(trx, ids) {
       await table(trx).whereIn('id', ids).where({ state: 'fetching' }).update({ state: 'received' });
-    },
-
-    async countQueued(instanceId) {
-      const row = (await table().where({ instance_id: instanceId, state: 'queued' }).count({ n: '*' }).first()) as {
-        n: number;
-      };
-      return Number(row.n);
     },
 
     async isSending(connection, id) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { WebhookDeps } from '../../src/core/webhooks.ts';
-import { createDeliveryStore } from '../../src/store/deliveries.ts';
+import { createWebhookHistory } from '../../src/store/webhook-history.ts';
 import { forEachDatabase, type TestDatabase } from '../support/database.ts';
 import { startReceiver, type ReceivedRequest, type Receiver } from '../support/receiver.ts';
 import { buildWebhooks, fastPolicy, type WebhookBench } from '../support/webhooks.ts';
@@ -56,7 +56,7 @@ forEachDatabase((open) => {
 
   const attemptsOf = async () => {
     const [endpoint] = (await db.database.knex('webhook_endpoints').select('id')) as { id: string }[];
-    return createDeliveryStore(db.database).attempts({ endpointId: endpoint?.id ?? '', limit: 1000 });
+    return createWebhookHistory(db.database).attempts({ endpointIds: [endpoint?.id ?? ''], limit: 1000 });
   };
   const textOf = (request: ReceivedRequest) => (JSON.parse(request.body) as { text: string }).text;
   const chatOf = (request: ReceivedRequest) => (JSON.parse(request.body) as { chat: string }).chat;
