@@ -12,7 +12,7 @@ export interface AddressRules {
 }
 
 /** Says of one address whether requests may go to it. */
-export interface AddressFilter {
+interface AddressFilter {
   /** True for public addresses and for those inside the allowed networks. */
   isAllowed(address: string): boolean;
   /** Returns the address that a URL names literally (`[::1]` without brackets), null when it names a host. */
@@ -28,7 +28,7 @@ const maxUrlLength = 2048;
 const globalUnicastV6 = ipaddr.parseCIDR('2000::/3');
 
 /**
- * Tells whether the address is reachable on the public Internet (delivery.md B3.2: default deny). IPv4 inside IPv6 is
+ * Tells whether the address is reachable on the public Internet: default deny. IPv4 inside IPv6 is
  * judged as IPv4; IPv6 must also lie in 2000::/3, since `ipaddr.js` 2.5 alone calls `::7f00:1` unicast.
  */
 export function isPublicAddress(address: string): boolean {

@@ -2,13 +2,14 @@ import type { OutgoingContent } from './content.ts';
 
 /** The life of a campaign; `draft` has not been started, `scheduled` waits for its time. */
 export const campaignStates = ['draft', 'scheduled', 'running', 'paused', 'completed', 'cancelled', 'failed'] as const;
+/** Where a campaign is in its life. */
 export type CampaignState = (typeof campaignStates)[number];
 
 /**
  * What keeps a running campaign from sending just now. A hold stands beside the state: it goes away by itself, a reconnect
  * cannot undo a user's pause, and `resume` cannot override it.
  */
-export const campaignHolds = [
+const campaignHolds = [
   'disconnected',
   'quiet_hours',
   'outside_window',
@@ -16,6 +17,7 @@ export const campaignHolds = [
   'new_chat_cap',
   'timelock',
   'storage',
+  'feature_missing',
 ] as const;
 export type CampaignHold = (typeof campaignHolds)[number];
 
@@ -87,7 +89,7 @@ export interface Pacing {
   warmUp: boolean;
 }
 
-/** Safe for a number that people know: delivery.md A2 has the sources. Nobody outside WhatsApp knows the true limits. */
+/** Safe for a number that people know. Nobody outside WhatsApp knows the true limits. */
 export const defaultPacing: Pacing = {
   medianMs: 30_000,
   minMs: 8_000,
@@ -107,6 +109,7 @@ export interface QuietHours {
   to: string;
 }
 
+/** When a campaign does not send where it says nothing itself, by the clock of each recipient. */
 export const defaultQuietHours: QuietHours = { from: '20:00', to: '09:00' };
 
 /** When a campaign may send: hours of some days, or every minute that a cron expression (5 fields) matches. */

@@ -9,13 +9,16 @@ export interface MediaRef {
 
 /** The kinds of content that carry a file. */
 export const mediaTypes = ['image', 'video', 'audio', 'voice', 'document', 'sticker'] as const;
+/** A kind of content that is a file. */
 export type MediaType = (typeof mediaTypes)[number];
 
+/** A message of words alone. */
 export interface TextContent {
   type: 'text';
   text: string;
 }
 
+/** A message that is a file. */
 export interface MediaContent {
   type: MediaType;
   /** Absent while an inbound file is being fetched, and when it could not be had. */
@@ -26,7 +29,7 @@ export interface MediaContent {
 }
 
 /** An inbound message of a kind the gateway does not take apart yet: WhatsApp's own type name and its text, if any. */
-export interface OtherContent {
+interface OtherContent {
   type: 'other';
   kind: string;
   text?: string;
@@ -47,6 +50,11 @@ export function isMediaContent(content: Content): content is MediaContent {
 export function textOf(content: Content): string {
   if (isMediaContent(content)) return content.caption ?? '';
   return content.text ?? '';
+}
+
+/** Returns the content with another text, or caption. */
+export function withText(content: Content, text: string): Content {
+  return isMediaContent(content) ? { ...content, caption: text } : { ...content, text };
 }
 
 /** What a caller hands in to be sent; the core turns it into stored content. */

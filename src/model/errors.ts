@@ -7,7 +7,10 @@ export const errorTable = {
   invalid_number: { status: 422, sentence: 'The phone number is not valid' },
   invalid_media: { status: 422, sentence: 'The media is not valid' },
   not_on_whatsapp: { status: 422, sentence: 'The phone number is not on WhatsApp' },
-  blocked_address: { status: 422, sentence: 'The address is not allowed' },
+  blocked_address: {
+    status: 422,
+    sentence: 'The address is not allowed; networks of your own must stand in WEBHOOK_ALLOW_CIDRS',
+  },
   malformed_body: { status: 400, sentence: 'The request body could not be read' },
   unauthenticated: { status: 401, sentence: 'The credentials are not valid' },
   forbidden: { status: 403, sentence: 'This is not permitted' },
@@ -17,12 +20,15 @@ export const errorTable = {
   instance_ambiguous: { status: 409, sentence: 'Several instances match: name one' },
   instance_not_ready: { status: 409, sentence: 'The instance is not connected to WhatsApp' },
   conflict: { status: 409, sentence: 'The request conflicts with the current state' },
+  too_late: { status: 409, sentence: 'It is too late for that' },
   idempotency_conflict: { status: 409, sentence: 'This Idempotency-Key was used with another request' },
   too_large: { status: 413, sentence: 'The request is too large' },
   rate_limited: { status: 429, sentence: 'Too many requests' },
   send_failed: { status: 502, sentence: 'WhatsApp did not accept the message' },
   fetch_failed: { status: 502, sentence: 'The address could not be fetched' },
+  feature_unavailable: { status: 501, sentence: 'This page of WhatsApp Web does not have what it takes' },
   not_supported: { status: 501, sentence: 'WhatsApp Web does not offer this at the moment' },
+  storage_full: { status: 507, sentence: 'There is no room left on the disk of the gateway: try again later' },
   unavailable: { status: 503, sentence: 'The gateway is not available at the moment' },
   internal_error: { status: 500, sentence: 'Internal error' },
 } as const satisfies Record<string, { status: number; sentence: string }>;
@@ -31,7 +37,7 @@ export const errorTable = {
 export type ErrorCode = keyof typeof errorTable;
 
 /** What may accompany an error beside its code and sentence. */
-export interface ErrorDetails {
+interface ErrorDetails {
   /** Field name → sentence, or other facts that a caller may be shown. */
   details?: Record<string, unknown>;
   /** Seconds after which a retry makes sense. */
@@ -59,9 +65,35 @@ export class GatewayError extends Error {
   }
 }
 
-/** Returns the error as a GatewayError; anything unknown becomes `internal_error` with the original as its cause. */
+/** What the disk and the databases say when they are full or away, by the `code` of their errors. */
+const outages: Record<string, { code: ErrorCode; retryAfterSeconds: number }> = {
+  ...named('storage_full', 60, ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'ER_DISK_FULL', 'ER_RECORD_FILE_FULL']),
+  ...named('unavailable', 5, [
+    'SQLITE_BUSY',
+    'ER_LOCK_DEADLOCK',
+    'ER_LOCK_WAIT_TIMEOUT',
+    'ER_CON_COUNT_ERROR',
+    'ER_SERVER_SHUTDOWN',
+  ]),
+};
+
+function named(code: ErrorCode, retryAfterSeconds: number, names: string[]) {
+  return Object.fromEntries(names.map((name) => [name, { code, retryAfterSeconds }]));
+}
+
+/** mysql2 marks what has ended a connection, or kept one from being made; knex names its own wait for one. */
+function outageOf(error: unknown): { code: ErrorCode; retryAfterSeconds: number } | undefined {
+  const { code = '', fatal, name } = (error ?? {}) as { code?: string; fatal?: boolean; name?: string };
+  if (Object.hasOwn(outages, code)) return outages[code];
+  return fatal === true || name === 'KnexTimeoutError' ? { code: 'unavailable', retryAfterSeconds: 5 } : undefined;
+}
+
+/** Returns the error as a GatewayError; anything unknown becomes `internal_error`, an outage what it is, with the original as its cause. */
 export function toGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
+  const outage = outageOf(error);
+  if (outage)
+    return new GatewayError(outage.code, undefined, { cause: error, retryAfterSeconds: outage.retryAfterSeconds });
   return new GatewayError('internal_error', undefined, { cause: error });
 }
 

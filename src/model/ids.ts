@@ -12,6 +12,14 @@ export function idFloor(at: number): string {
   return encodeTime(Math.max(0, Math.floor(at)), 10).padEnd(26, '0');
 }
 
+/**
+ * Returns an id that sorts among ULIDs as if it were made at `at` (Unix ms), and among those of the same `at` by when they were
+ * really made. `id` is a fresh ULID: its time and its last 30 random bits are kept.
+ */
+export function idAt(at: number, id: string): string {
+  return encodeTime(at, 10) + id.slice(0, 10) + id.slice(-6);
+}
+
 /** Returns numbers in [0, 1) from random bytes drawn 4 KiB at a time: a ULID asks for 16, and each draw is a system call. */
 function createRandom(): () => number {
   const pool = new Uint8Array(4096);

@@ -5,7 +5,7 @@
 export type Jid = string & { readonly brand: 'jid' };
 
 /** What stands behind the `@`. */
-export type JidServer = 'c.us' | 'g.us' | 'lid' | 'broadcast' | 'newsletter';
+type JidServer = 'c.us' | 'g.us' | 'lid' | 'broadcast' | 'newsletter';
 
 const jidPattern = /^([0-9A-Za-z.-]{1,64})(?::\d{1,5})?@(c\.us|s\.whatsapp\.net|g\.us|lid|broadcast|newsletter)$/;
 
@@ -25,7 +25,7 @@ export function phoneJid(phone: string): Jid {
 }
 
 /** Returns the part in front of the `@`. */
-export function jidUser(jid: Jid): string {
+function jidUser(jid: Jid): string {
   return jid.slice(0, jid.indexOf('@'));
 }
 
@@ -45,7 +45,7 @@ export function isGroup(jid: Jid): boolean {
 }
 
 /** The parts of a serialized WhatsApp message key. */
-export interface MessageKey {
+interface MessageKey {
   fromMe: boolean;
   chat: Jid;
   /** The bare id, `3EB0…`. */

@@ -22,10 +22,15 @@ export interface Token {
 export interface Caller {
   accountId: string;
   token: Token;
+  /** The address the call came from; absent when it came from none. */
+  ip?: string;
 }
 
+/** The title of the tokens that the command line makes for itself, and of what it does without one. No other token may have it. */
+export const commandLineTitle = 'command line';
+
 /** Returns a caller that is the account itself, for programs in the same process: no token, no limits. */
-export function accountCaller(accountId: string): Caller {
+export function accountCaller(accountId: string, title = 'the gateway itself'): Caller {
   const token: Token = {
     id: '',
     accountId,
@@ -33,7 +38,7 @@ export function accountCaller(accountId: string): Caller {
     secretTail: '',
     scope: 'full',
     instanceId: null,
-    title: 'the gateway itself',
+    title,
     createdAt: 0,
     lastUsedAt: null,
     revokedAt: null,

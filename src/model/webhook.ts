@@ -78,13 +78,13 @@ export interface WebhookFacts {
   message?: Message;
   instance?: Instance;
   /** The account's id. */
-  customer: string;
+  accountId: string;
   /** Absent when the message carries no file. */
   media?: WebhookMedia;
 }
 
 /** A dialect's bodies by event: what is absent, the dialect does not have. A renderer that returns undefined sends nothing. */
-export type WebhookRenderers = { [T in EventType]?: (event: GatewayEvent<T>, facts: WebhookFacts) => unknown };
+type WebhookRenderers = { [T in EventType]?: (event: GatewayEvent<T>, facts: WebhookFacts) => unknown };
 
 /** How a dialect speaks to webhook receivers. */
 export interface WebhookDialect {

@@ -10,6 +10,7 @@ export interface Account {
   title: string;
 }
 
+/** The table of accounts. */
 export interface AccountStore {
   /** Returns the oldest account, made when there is none. */
   first(now: number): Promise<Account>;

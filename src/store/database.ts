@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import knex, { type Knex } from 'knex';
 import { migrations } from '../../migrations/index.ts';
 import { GatewayError } from '../model/errors.ts';
+import { nextNumber } from './sequences.ts';
 import { createWalFlush } from './wal-flush.ts';
 
 /** A connection pool or a transaction: what every store function runs its statements on. */
@@ -23,12 +24,14 @@ export interface Database {
   migrate(): Promise<string[]>;
   /** @throws GatewayError unavailable when the schema is older than the program, conflict when it is newer; Error when the database does not answer */
   assertMigrated(): Promise<void>;
+  /** Writes a row; rejects when the engine does not take it: read-only, disk full, locked. */
+  assertWritable(): Promise<void>;
   close(): Promise<void>;
 }
 
 const deadlockAttempts = 4;
 
-/** knex prints to the console what it throws as well; the one who catches it logs it. */
+/** knex prints to the console what it throws as well; the one who catches it logs it. With `compileSqlOnError: false` it names the statement without its values: they are people's texts, numbers and addresses. */
 const quiet: Knex.Logger = { warn: () => undefined, error: () => undefined, debug: () => undefined };
 
 /** Opens `sqlite:PATH` or `mysql://…`; connecting happens at first use. */
@@ -64,7 +67,21 @@ export function createDatabase(url: string): Database {
       throw new GatewayError('unavailable', `The database lacks ${missing.join(', ')}: run npm run migrate`);
   }
 
-  return { knex: pool, engine, transaction, statement, flushed, migrate, assertMigrated, close: () => pool.destroy() };
+  async function assertWritable(): Promise<void> {
+    await transaction(async (trx) => void (await nextNumber(trx, 'write check')));
+  }
+
+  return {
+    knex: pool,
+    engine,
+    transaction,
+    statement,
+    flushed,
+    migrate,
+    assertMigrated,
+    assertWritable,
+    close: () => pool.destroy(),
+  };
 }
 
 const migrationConfig: Knex.MigratorConfig = {
@@ -102,6 +119,7 @@ function openSqlite(filename: string): Knex {
   return knex({
     client: libsqlClient(),
     log: quiet,
+    compileSqlOnError: false,
     connection: { filename },
     useNullAsDefault: true,
     // One connection: SQLite has one writer, and a statement takes microseconds.
@@ -126,6 +144,7 @@ function openMysql(url: string): Knex {
   return knex({
     client: 'mysql2',
     log: quiet,
+    compileSqlOnError: false,
     connection: { uri: url.replace(/^mariadb:/, 'mysql:'), charset: 'utf8mb4' } as Knex.MySql2ConnectionConfig,
     pool: {
       min: 0,

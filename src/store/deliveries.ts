@@ -36,6 +36,7 @@ export interface DeliveryResult {
   dueAt: number;
 }
 
+/** The table of webhook deliveries, as the worker uses it. */
 export interface DeliveryStore {
   /** Writes a delivery for each pair, in the caller's transaction. */
   insert(
@@ -57,8 +58,8 @@ export interface DeliveryStore {
     trx: Knex.Transaction,
     input: { results: readonly DeliveryResult[]; attempts: readonly Attempt[]; now: number },
   ): Promise<void>;
-  /** Makes every waiting retry of the endpoint due now: the receiver is back. */
-  pullForward(trx: Knex.Transaction, endpointId: string, now: number): Promise<void>;
+  /** Makes the endpoint’s waiting retries that are due after `dueAfter` (absent: all) due now: the receiver is back, or the clock was set back. */
+  pullForward(trx: Knex.Transaction, endpointId: string, now: number, dueAfter?: number): Promise<void>;
 }
 
 const writeDeliveries = createRowWriter<DeliveryRow & { due_at: number; created_at: number }>('webhook_deliveries', [
@@ -157,10 +158,10 @@ export function createDeliveryStore({ knex }: Database): DeliveryStore {
       await writeAttempts(trx, attempts.map(attemptRow));
     },
 
-    async pullForward(trx, endpointId, now) {
+    async pullForward(trx, endpointId, now, dueAfter = now) {
       await trx('webhook_deliveries')
         .where({ endpoint_id: endpointId, state: 'retry' })
-        .where('due_at', '>', now)
+        .where('due_at', '>', dueAfter)
         .update({ due_at: now });
     },
   };

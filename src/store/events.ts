@@ -23,7 +23,7 @@ const writeRows = createRowWriter<EventRow>('events', [
   'created_at',
 ]);
 
-export interface EventStore {
+interface EventStore {
   /** Writes events in the transaction that makes them true. */
   insert(connection: Connection, events: readonly GatewayEvent[]): Promise<void>;
 }

@@ -1,12 +1,12 @@
 import type { Connection, Database } from './database.ts';
 
 /** What was answered to a request that carried an Idempotency-Key. */
-export interface IdempotencyEntry {
+interface IdempotencyEntry {
   requestHash: string;
-  /** The id of the message that the first request made. */
-  messageId: string;
+  answer: string;
 }
 
+/** The table of idempotency keys. */
 export interface IdempotencyStore {
   find(accountId: string, key: string): Promise<IdempotencyEntry | null>;
   insert(trx: Connection, input: { accountId: string; key: string; now: number } & IdempotencyEntry): Promise<void>;
@@ -21,15 +21,15 @@ export function createIdempotencyStore({ knex }: Database): IdempotencyStore {
       const row = (await knex('idempotency_keys').where({ account_id: accountId, idempotency_key: key }).first()) as
         | { request_hash: string; answer: string }
         | undefined;
-      return row ? { requestHash: row.request_hash, messageId: row.answer } : null;
+      return row ? { requestHash: row.request_hash, answer: row.answer } : null;
     },
 
-    async insert(trx, { accountId, key, now, requestHash, messageId }) {
+    async insert(trx, { accountId, key, now, requestHash, answer }) {
       await trx('idempotency_keys').insert({
         account_id: accountId,
         idempotency_key: key,
         request_hash: requestHash,
-        answer: messageId,
+        answer,
         created_at: now,
       });
     },

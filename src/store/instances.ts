@@ -1,5 +1,7 @@
+import type { ActionCode } from '../model/action.ts';
+import type { SelfTest } from '../model/features.ts';
 import { instanceId } from '../model/ids.ts';
-import type { Instance, InstanceState } from '../model/instance.ts';
+import type { ConflictPolicy, Instance, InstanceState } from '../model/instance.ts';
 import type { Jid } from '../model/jid.ts';
 import type { Connection, Database } from './database.ts';
 import { nextNumber } from './sequences.ts';
@@ -7,6 +9,7 @@ import { nextNumber } from './sequences.ts';
 /** What of an instance may change after it was made. */
 export type InstancePatch = Partial<Omit<Instance, 'id' | 'accountId' | 'createdAt'>>;
 
+/** The table of instances. */
 export interface InstanceStore {
   create(input: {
     accountId: string;
@@ -19,6 +22,8 @@ export interface InstanceStore {
   list(accountId: string): Promise<Instance[]>;
   /** Every instance that should run, oldest first. */
   wanted(): Promise<Instance[]>;
+  /** Every instance that keeps a sealed proxy, of all accounts. */
+  sealed(connection?: Connection): Promise<Instance[]>;
   update(id: string, patch: InstancePatch, connection?: Connection): Promise<void>;
   /** Hides the instance for good; its messages keep their instance id. */
   remove(id: string, now: number): Promise<void>;
@@ -40,11 +45,21 @@ export function createInstanceStore(database: Database): InstanceStore {
           desiredState: 'run',
           state: 'created',
           reason: null,
+          actionCode: null,
+          stateSince: now,
+          attempts: 0,
+          nextAttemptAt: null,
+          linkedAt: null,
+          onConflict: 'wait',
+          proxySealed: null,
+          userAgent: null,
           phone: null,
           lid: null,
           pushName: null,
           defaultCountry,
           webVersion: null,
+          selfTest: null,
+          selfTestAt: null,
           lastEventAt: null,
           lastReadyAt: null,
           createdAt: now,
@@ -73,6 +88,13 @@ export function createInstanceStore(database: Database): InstanceStore {
       return rows.map(fromRow);
     },
 
+    async sealed(connection = knex) {
+      const rows = (await connection('instances')
+        .where({ deleted_at: null })
+        .whereNotNull('proxy_sealed')) as InstanceRow[];
+      return rows.map(fromRow);
+    },
+
     async update(id, patch, connection = knex) {
       const columns = toColumns(patch);
       if (Object.keys(columns).length > 0) await connection('instances').where({ id }).update(columns);
@@ -89,11 +111,21 @@ const columnOf = {
   desiredState: 'desired_state',
   state: 'state',
   reason: 'reason',
+  actionCode: 'action_code',
+  stateSince: 'state_since',
+  attempts: 'attempts',
+  nextAttemptAt: 'next_attempt_at',
+  linkedAt: 'linked_at',
+  onConflict: 'on_conflict',
+  proxySealed: 'proxy_sealed',
+  userAgent: 'user_agent',
   phone: 'phone',
   lid: 'lid',
   pushName: 'push_name',
   defaultCountry: 'default_country',
   webVersion: 'web_version',
+  selfTest: 'self_test',
+  selfTestAt: 'self_test_at',
   lastEventAt: 'last_event_at',
   lastReadyAt: 'last_ready_at',
 } as const satisfies Record<keyof InstancePatch, string>;
@@ -102,10 +134,14 @@ function toColumns(patch: InstancePatch): Record<string, unknown> {
   const columns: Record<string, unknown> = {};
   for (const [key, column] of Object.entries(columnOf)) {
     const value = patch[key as keyof InstancePatch];
-    if (value !== undefined)
-      columns[column] = key === 'reason' && typeof value === 'string' ? value.slice(0, 500) : value;
+    if (value !== undefined) columns[column] = columnValue(key, value);
   }
   return columns;
+}
+
+function columnValue(key: string, value: unknown): unknown {
+  if (key === 'reason' && typeof value === 'string') return value.slice(0, 500);
+  return key === 'selfTest' && value !== null ? JSON.stringify(value) : value;
 }
 
 interface InstanceRow {
@@ -115,11 +151,21 @@ interface InstanceRow {
   desired_state: 'run' | 'stopped';
   state: InstanceState;
   reason: string | null;
+  action_code: ActionCode | null;
+  state_since: number | null;
+  attempts: number;
+  next_attempt_at: number | null;
+  linked_at: number | null;
+  on_conflict: ConflictPolicy;
+  proxy_sealed: string | null;
+  user_agent: string | null;
   phone: string | null;
   lid: Jid | null;
   push_name: string | null;
   default_country: string | null;
   web_version: string | null;
+  self_test: string | null;
+  self_test_at: number | null;
   last_event_at: number | null;
   last_ready_at: number | null;
   created_at: number;
@@ -133,11 +179,21 @@ function fromRow(row: InstanceRow): Instance {
     desiredState: row.desired_state,
     state: row.state,
     reason: row.reason,
+    actionCode: row.action_code,
+    stateSince: row.state_since,
+    attempts: row.attempts,
+    nextAttemptAt: row.next_attempt_at,
+    linkedAt: row.linked_at,
+    onConflict: row.on_conflict,
+    proxySealed: row.proxy_sealed,
+    userAgent: row.user_agent,
     phone: row.phone,
     lid: row.lid,
     pushName: row.push_name,
     defaultCountry: row.default_country,
     webVersion: row.web_version,
+    selfTest: row.self_test === null ? null : (JSON.parse(row.self_test) as SelfTest),
+    selfTestAt: row.self_test_at,
     lastEventAt: row.last_event_at,
     lastReadyAt: row.last_ready_at,
     createdAt: row.created_at,

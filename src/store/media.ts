@@ -12,13 +12,14 @@ export interface StoredMedia {
   createdAt: number;
 }
 
+/** The table of stored files. */
 export interface MediaStore {
   insert(media: StoredMedia): Promise<void>;
   byId(id: string): Promise<StoredMedia | null>;
   /** Finds the account's row of the same bytes under the same name and type. */
   same(input: Pick<StoredMedia, 'accountId' | 'sha256' | 'mimeType' | 'filename'>): Promise<StoredMedia | null>;
-  /** Starts the row's time anew. */
-  touch(id: string, now: number): Promise<void>;
+  /** Starts the row's time anew, at this Unix ms; one that starts later already stays so. */
+  touch(id: string, at: number): Promise<void>;
   /** Returns the oldest rows made before this Unix ms. */
   olderThan(before: number, limit: number): Promise<StoredMedia[]>;
   remove(ids: string[]): Promise<void>;
@@ -48,8 +49,8 @@ export function createMediaStore({ knex }: Database): MediaStore {
       return row ? fromRow(row) : null;
     },
 
-    async touch(id, now) {
-      await table().where({ id }).update({ created_at: now });
+    async touch(id, at) {
+      await table().where({ id }).where('created_at', '<', at).update({ created_at: at });
     },
 
     async olderThan(before, limit) {

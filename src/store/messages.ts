@@ -1,9 +1,10 @@
 import type { Knex } from 'knex';
-import { campaignId, campaignNumber } from '../model/campaign.ts';
 import type { Content } from '../model/content.ts';
-import type { Jid } from '../model/jid.ts';
-import type { Ack, FailureReason, Message, MessageState, Priority } from '../model/message.ts';
+import { idFloor } from '../model/ids.ts';
+import { type Ack, type FailureReason, type Message, type MessageState, stateOfAck } from '../model/message.ts';
 import type { Connection, Database } from './database.ts';
+import { contentStart, fromRow, type MessageRow, toRow } from './message-rows.ts';
+import { dueOf, insertDue } from './message-due.ts';
 
 /** An ack that arrived: applied only when it moves the message forward. */
 export interface AckUpdate {
@@ -14,16 +15,29 @@ export interface AckUpdate {
   waKey: string;
 }
 
+/** The table of messages, as the outbox and the inbox use it. */
 export interface MessageStore {
+  /** Writes messages, and when something is to happen to them by the clock. */
   insert(messages: Message[], connection?: Connection): Promise<void>;
   byId(id: string): Promise<Message | null>;
   byIds(ids: string[]): Promise<Message[]>;
   /** Finds a message of the account by bare WhatsApp id. */
   byWaId(input: { accountId: string; waId: string }): Promise<Message | null>;
-  /** Returns which of these WhatsApp ids the instance has already received. */
-  knownInbound(trx: Connection, input: { instanceId: string; waIds: string[] }): Promise<Set<string>>;
+  /** Returns which of these WhatsApp ids the instance has already received, or sent. */
+  known(
+    trx: Connection,
+    input: { instanceId: string; direction: Message['direction']; waIds: string[] },
+  ): Promise<Set<string>>;
   /** Takes the next queued messages, most urgent first, and marks them `sending`. */
-  claimNext(input: { instanceId: string; limit: number; now: number }): Promise<Message[]>;
+  claimNext(input: {
+    instanceId: string;
+    limit: number;
+    now: number;
+    /** Types of content that stay in the queue. */
+    except?: readonly Content['type'][];
+  }): Promise<Message[]>;
+  /** Puts messages in `sending` back into the queue; their attempts are kept, so that they are looked up first. Returns them. */
+  requeue(messages: readonly Message[]): Promise<Message[]>;
   /** Returns messages left in `sending` by a gateway that ended, oldest first. */
   interrupted(instanceId: string): Promise<Message[]>;
   /** Counts another attempt of messages in `sending` and returns them. */
@@ -38,15 +52,13 @@ export interface MessageStore {
     input: { ids: string[]; state: MessageState; reason: FailureReason | null },
   ): Promise<Message[]>;
   setContent(trx: Connection, id: string, content: Content): Promise<void>;
-  /** Returns inbound messages whose event has not been written: their file was being fetched when the gateway ended. */
+  /** Returns messages whose event has not been written: their file was being fetched when the gateway ended. */
   unannounced(instanceId: string): Promise<Message[]>;
-  markAnnounced(trx: Connection, ids: string[]): Promise<void>;
+  markAnnounced(trx: Connection, messages: readonly Message[]): Promise<void>;
   /** Tells whether the message is still on its way to WhatsApp Web. */
   isSending(connection: Connection, id: string): Promise<boolean>;
-  /** Returns the ids of queued messages whose time is over. */
-  expired(now: number): Promise<string[]>;
-  /** Returns the ids of everything of this instance that is not accepted yet. */
-  openIds(instanceId: string): Promise<string[]>;
+  /** Returns some messages of this instance in one of these states. */
+  inStates(input: { instanceId: string; states: readonly MessageState[]; limit: number }): Promise<Message[]>;
 }
 
 /** Returns the messages table. */
@@ -62,8 +74,14 @@ export function createMessageStore(database: Database): MessageStore {
   return {
     async insert(messages, connection) {
       if (messages.length === 0) return;
-      const insert = () => table(connection).insert(messages.map(toRow));
-      await (connection ? insert() : database.statement(insert));
+      const due = messages.flatMap(dueOf);
+      const insert = (on?: Connection) => table(on).insert(messages.map(toRow));
+      if (due.length === 0) return void (await (connection ? insert(connection) : database.statement(insert)));
+      const insertBoth = async (on: Connection) => {
+        await insert(on);
+        await insertDue(on, due);
+      };
+      await (connection ? insertBoth(connection) : database.transaction(insertBoth));
     },
 
     async byId(id) {
@@ -80,20 +98,22 @@ export function createMessageStore(database: Database): MessageStore {
       return found[0] ?? null;
     },
 
-    async knownInbound(trx, { instanceId, waIds }) {
+    async known(trx, { instanceId, direction, waIds }) {
+      if (waIds.length === 0) return new Set();
       const rows = (await table(trx)
-        .where({ instance_id: instanceId, direction: 'in' })
+        .where({ instance_id: instanceId, direction })
         .whereIn('wa_id', waIds)
         .select('wa_id')) as { wa_id: string }[];
       return new Set(rows.map((row) => row.wa_id));
     },
 
-    claimNext: ({ instanceId, limit, now }) =>
+    claimNext: ({ instanceId, limit, now, except = [] }) =>
       database.transaction(async (trx) => {
         const queued = await read(
           table(trx)
             .where({ instance_id: instanceId, state: 'queued' })
             .where((query) => query.whereNull('expires_at').orWhere('expires_at', '>', now))
+            .where((query) => except.forEach((type) => query.whereNot('content', 'like', `${contentStart(type)}%`)))
             .orderBy('priority')
             .orderBy('id')
             .limit(limit)
@@ -109,6 +129,19 @@ export function createMessageStore(database: Database): MessageStore {
         return queued.map((message) => ({ ...message, state: 'sending' as const, attempts: message.attempts + 1 }));
       }),
 
+    async requeue(messages) {
+      if (messages.length === 0) return [];
+      const ids = messages.map((message) => message.id);
+      return database.transaction(async (trx) => {
+        const begun = table(trx).whereIn('id', ids).where({ state: 'sending' });
+        const rows = await read(begun.clone().orderBy('id').forUpdate());
+        await begun.update({ state: 'queued' });
+        const queued = rows.map((message) => ({ ...message, state: 'queued' as const }));
+        await insertDue(trx, queued.flatMap(dueOf));
+        return queued;
+      });
+    },
+
     interrupted: (instanceId) => read(table().where({ instance_id: instanceId, state: 'sending' }).orderBy('id')),
 
     async claimAgain(ids) {
@@ -122,7 +155,7 @@ export function createMessageStore(database: Database): MessageStore {
         table()
           .where({ instance_id: instanceId })
           .whereIn('state', ['accepted', 'sent'])
-          .where('created_at', '>=', sinceAt)
+          .where('id', '>=', idFloor(sinceAt))
           .orderBy('id', 'desc')
           .limit(limit),
       ),
@@ -130,7 +163,10 @@ export function createMessageStore(database: Database): MessageStore {
     async applyAcks(trx, { instanceId, acks, now }) {
       if (acks.length === 0) return [];
       const newest = new Map<string, AckUpdate>();
-      for (const ack of acks) if (ack.ack >= (newest.get(ack.waId)?.ack ?? -2)) newest.set(ack.waId, ack);
+      for (const ack of acks) {
+        const known = newest.get(ack.waId);
+        if (!known || rank(ack) >= rank(known)) newest.set(ack.waId, ack);
+      }
       const rows = await read(
         table(trx)
           .where({ instance_id: instanceId, direction: 'out' })
@@ -162,7 +198,7 @@ export function createMessageStore(database: Database): MessageStore {
 
     async finish(trx, { ids, state, reason }) {
       const open = await read(
-        table(trx).whereIn('id', ids).whereIn('state', ['queued', 'sending', 'uncertain']).forUpdate(),
+        table(trx).whereIn('id', ids).whereIn('state', ['scheduled', 'queued', 'sending', 'uncertain']).forUpdate(),
       );
       if (open.length === 0) return [];
       await table(trx)
@@ -182,8 +218,17 @@ export function createMessageStore(database: Database): MessageStore {
 
     unannounced: (instanceId) => read(table().where({ instance_id: instanceId, state: 'fetching' }).orderBy('id')),
 
-    async markAnnounced(trx, ids) {
-      await table(trx).whereIn('id', ids).where({ state: 'fetching' }).update({ state: 'received' });
+    async markAnnounced(trx, announced) {
+      for (const group of groupBy([...announced], (message) => `${message.direction} ${message.ack}`)) {
+        const { direction, ack } = group[0]!;
+        await table(trx)
+          .whereIn(
+            'id',
+            group.map((message) => message.id),
+          )
+          .where({ state: 'fetching' })
+          .update({ state: direction === 'in' ? 'received' : stateOfAck(ack) });
+      }
     },
 
     async isSending(connection, id) {
@@ -191,23 +236,8 @@ export function createMessageStore(database: Database): MessageStore {
       return row?.state === 'sending' || row?.state === 'queued';
     },
 
-    async expired(now) {
-      const rows = (await table()
-        .where({ state: 'queued' })
-        .whereNotNull('expires_at')
-        .where('expires_at', '<=', now)
-        .limit(500)
-        .select('id')) as { id: string }[];
-      return rows.map((row) => row.id);
-    },
-
-    async openIds(instanceId) {
-      const rows = (await table()
-        .where({ instance_id: instanceId })
-        .whereIn('state', ['queued', 'sending'])
-        .select('id')) as { id: string }[];
-      return rows.map((row) => row.id);
-    },
+    inStates: ({ instanceId, states, limit }) =>
+      read(table().where({ instance_id: instanceId }).whereIn('state', states).limit(limit)),
   };
 }
 
@@ -215,6 +245,11 @@ function groupBy<T>(items: T[], keyOf: (item: T) => unknown): T[][] {
   const groups = new Map<unknown, T[]>();
   for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
   return [...groups.values()];
+}
+
+/** An error comes after the page has stored a message (0), and is overtaken by a server that has it all the same. */
+function rank({ ack }: AckUpdate): number {
+  return ack === -1 ? 0.5 : ack;
 }
 
 /** Acks only move forward; an error counts only while nobody has received the message. */
@@ -226,86 +261,4 @@ function isNews(message: Message, update: AckUpdate): boolean {
 
 function reasonFor(update: AckUpdate): FailureReason | null {
   return update.ack === -1 ? 'rejected_by_whatsapp' : null;
-}
-
-interface MessageRow {
-  id: string;
-  account_id: string;
-  instance_id: string;
-  direction: 'in' | 'out';
-  wa_id: string;
-  wa_key: string;
-  chat: Jid;
-  sender: Jid | null;
-  sender_phone: string | null;
-  sender_name: string | null;
-  content: string;
-  state: MessageState;
-  reason: FailureReason | null;
-  ack: Ack;
-  priority: Priority;
-  attempts: number;
-  expires_at: number | null;
-  created_at: number;
-  happened_at: number | null;
-  acked_at: number | null;
-  campaign_id: number | null;
-  lane: number | null;
-  seq: number | null;
-}
-
-function toRow(message: Message): MessageRow {
-  return {
-    id: message.id,
-    account_id: message.accountId,
-    instance_id: message.instanceId,
-    direction: message.direction,
-    wa_id: message.waId,
-    wa_key: message.waKey,
-    chat: message.chat,
-    sender: message.sender,
-    sender_phone: message.senderPhone,
-    sender_name: message.senderName?.slice(0, 140) ?? null,
-    content: JSON.stringify(message.content),
-    state: message.state,
-    reason: message.reason,
-    ack: message.ack,
-    priority: message.priority,
-    attempts: message.attempts,
-    expires_at: message.expiresAt,
-    created_at: message.createdAt,
-    happened_at: message.happenedAt,
-    acked_at: message.ackedAt,
-    campaign_id: message.campaign ? campaignNumber(message.campaign.campaignId) : null,
-    lane: message.campaign?.lane ?? null,
-    seq: message.campaign?.seq ?? null,
-  };
-}
-
-function fromRow(row: MessageRow): Message {
-  return {
-    id: row.id,
-    accountId: row.account_id,
-    instanceId: row.instance_id,
-    direction: row.direction,
-    waId: row.wa_id,
-    waKey: row.wa_key,
-    chat: row.chat,
-    sender: row.sender,
-    senderPhone: row.sender_phone,
-    senderName: row.sender_name,
-    content: JSON.parse(row.content) as Content,
-    state: row.state,
-    reason: row.reason,
-    ack: row.ack,
-    priority: row.priority,
-    attempts: row.attempts,
-    expiresAt: row.expires_at,
-    createdAt: row.created_at,
-    happenedAt: row.happened_at,
-    ackedAt: row.acked_at,
-    ...(row.campaign_id === null
-      ? {}
-      : { campaign: { campaignId: campaignId(row.campaign_id), lane: row.lane!, seq: row.seq! } }),
-  };
 }

@@ -18,7 +18,7 @@ export interface NumberPacing {
 }
 
 /** What a day has seen. */
-export interface NumberDay {
+interface NumberDay {
   sent: number;
   newChats: number;
 }
@@ -34,6 +34,7 @@ export interface Objections {
   isNewChat: boolean;
 }
 
+/** The table of sending numbers: their pacing and what they sent. */
 export interface NumberStore {
   /** Returns the row, made when it is not there, for changes that follow in the same transaction. */
   lock(trx: Connection, instanceId: string): Promise<NumberPacing>;

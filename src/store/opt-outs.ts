@@ -1,6 +1,7 @@
 import type { OptOut, OptOutWords } from '../model/campaign.ts';
 import type { Connection, Database } from './database.ts';
 
+/** The table of people who want no bulk messages. */
 export interface OptOutStore {
   /** Adds a person; false when they are there already. */
   add(
@@ -18,7 +19,7 @@ export interface OptOutStore {
   /** The account's own words, null when it has none. */
   words(accountId: string, connection?: Connection): Promise<OptOutWords | null>;
   /** Null goes back to the words of the gateway. */
-  setWords(accountId: string, words: OptOutWords | null): Promise<void>;
+  setWords(accountId: string, words: OptOutWords | null, connection?: Connection): Promise<void>;
 }
 
 /** Returns the tables of opt-outs and of the words they are made by. */
@@ -72,10 +73,10 @@ export function createOptOutStore(database: Database): OptOutStore {
       return row ? (JSON.parse(row.words) as OptOutWords) : null;
     },
 
-    async setWords(accountId, words) {
-      if (!words) await knex('opt_out_words').where({ account_id: accountId }).delete();
+    async setWords(accountId, words, connection = knex) {
+      if (!words) await connection('opt_out_words').where({ account_id: accountId }).delete();
       else
-        await knex('opt_out_words')
+        await connection('opt_out_words')
           .insert({ account_id: accountId, words: JSON.stringify(words) })
           .onConflict('account_id')
           .merge();

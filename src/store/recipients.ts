@@ -30,6 +30,7 @@ export interface RecipientCursor {
   seq: number;
 }
 
+/** The table of the recipients of campaigns. */
 export interface RecipientStore {
   /** Writes recipients that the campaign does not have yet; returns how many those were. */
   insert(connection: Connection, campaignId: string, recipients: readonly NewRecipient[]): Promise<number>;

@@ -1,5 +1,5 @@
 import type { Token, TokenScope } from '../model/token.ts';
-import type { Database } from './database.ts';
+import type { Connection, Database } from './database.ts';
 
 /** A token with what proves its secret. */
 export interface StoredToken extends Token {
@@ -7,19 +7,21 @@ export interface StoredToken extends Token {
   secretHash: string;
 }
 
+/** The table of tokens. */
 export interface TokenStore {
-  insert(token: StoredToken): Promise<void>;
+  insert(token: StoredToken, connection?: Connection): Promise<void>;
   byKey(key: string): Promise<StoredToken | null>;
   list(accountId: string): Promise<Token[]>;
-  revoke(input: { accountId: string; key: string; now: number }): Promise<boolean>;
+  /** Returns the token as it is now, null when there is none to revoke. */
+  revoke(input: { accountId: string; key: string; now: number }, connection?: Connection): Promise<Token | null>;
   touch(key: string, now: number): Promise<void>;
 }
 
 /** Returns the tokens table. */
 export function createTokenStore({ knex }: Database): TokenStore {
   return {
-    async insert(token) {
-      await knex('tokens').insert(toRow(token));
+    async insert(token, connection = knex) {
+      await connection('tokens').insert(toRow(token));
     },
 
     async byKey(key) {
@@ -29,17 +31,16 @@ export function createTokenStore({ knex }: Database): TokenStore {
 
     async list(accountId) {
       const rows = (await knex('tokens').where({ account_id: accountId }).orderBy('id')) as TokenRow[];
-      return rows.map((row) => {
-        const { secretHash: _, ...token } = fromRow(row);
-        return token;
-      });
+      return rows.map(shown);
     },
 
-    async revoke({ accountId, key, now }) {
-      const changed = await knex('tokens')
+    async revoke({ accountId, key, now }, connection = knex) {
+      const changed: number = await connection('tokens')
         .where({ account_id: accountId, token_key: key, revoked_at: null })
         .update({ revoked_at: now });
-      return changed > 0;
+      if (changed === 0) return null;
+      const row = (await connection('tokens').where({ token_key: key }).first()) as TokenRow;
+      return shown(row);
     },
 
     async touch(key, now) {
@@ -76,6 +77,11 @@ function toRow(token: StoredToken): TokenRow {
     last_used_at: token.lastUsedAt,
     revoked_at: token.revokedAt,
   };
+}
+
+function shown(row: TokenRow): Token {
+  const { secretHash: _, ...token } = fromRow(row);
+  return token;
 }
 
 function fromRow(row: TokenRow): StoredToken {

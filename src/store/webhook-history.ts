@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { GatewayEvent } from '../model/events.ts';
+import type { EventType, GatewayEvent } from '../model/events.ts';
 import { idFloor } from '../model/ids.ts';
 import type { Attempt, DeliveryRecord, DeliveryState } from '../model/webhook.ts';
 import { attemptOf, type AttemptRow } from './attempt-rows.ts';
@@ -10,6 +10,8 @@ import { eventOf, type EventRow } from './events.ts';
 export interface DeliveryFilter {
   endpointIds: readonly string[];
   states?: readonly DeliveryState[];
+  /** Of these events only. */
+  events?: readonly EventType[];
   /** Unix ms */
   sinceAt?: number;
   /** The id of the last one of the page before. */
@@ -23,6 +25,7 @@ export interface AttemptFilter {
   deliveryId?: string;
   /** True for those that were not answered by 2xx. */
   failed?: boolean;
+  events?: readonly EventType[];
   sinceAt?: number;
   before?: string;
   limit: number;
@@ -52,6 +55,8 @@ export interface WebhookHistoryStore {
 }
 
 const pruneChunk = 1000;
+/** So many rows are looked at together where the event is not in the row: no index leads to a rare one, and no statement may take long. */
+const searchChunk = 500;
 
 /** Returns the history of webhooks. Ids are ULIDs, so that a time is a range of keys. */
 export function createWebhookHistory({ knex }: Database): WebhookHistoryStore {
@@ -105,17 +110,63 @@ export function createWebhookHistory({ knex }: Database): WebhookHistoryStore {
     return query.orderBy('id', 'desc').limit(limit);
   };
 
+  /** Goes through pages until enough rows are of the wanted events. */
+  async function search<T extends { id: string }>(
+    { limit, before }: { limit: number; before?: string },
+    read: (limit: number, before: string | undefined) => Promise<T[]>,
+    wanted: (rows: T[]) => Promise<T[]>,
+  ): Promise<T[]> {
+    const found: T[] = [];
+    for (let cursor = before; ;) {
+      const rows = await read(searchChunk, cursor);
+      found.push(...(await wanted(rows)));
+      if (found.length >= limit || rows.length < searchChunk) return found.slice(0, limit);
+      cursor = rows.at(-1)!.id;
+    }
+  }
+
+  async function readDeliveries({ endpointIds, states, ...rest }: DeliveryFilter): Promise<DeliveryRecord[]> {
+    const query = page(knex('webhook_deliveries').whereIn('endpoint_id', endpointIds), rest);
+    return withEvents((await (states ? query.whereIn('state', states) : query)) as DeliveryRow[]);
+  }
+
+  async function readAttempts({ endpointIds, deliveryId, failed, ...rest }: AttemptFilter): Promise<Attempt[]> {
+    const query = page(knex('webhook_attempts').whereIn('endpoint_id', endpointIds), rest);
+    if (deliveryId !== undefined) void query.where('delivery_id', deliveryId);
+    if (failed) void query.where((either) => either.whereNull('status').orWhereNotBetween('status', [200, 299]));
+    return ((await query) as AttemptRow[]).map(attemptOf);
+  }
+
+  /** Returns which of the deliveries carry one of the events. */
+  async function carrying(deliveryIds: string[], events: readonly EventType[]): Promise<Set<string>> {
+    const rows = (await knex('webhook_deliveries as d')
+      .join('events as e', 'e.id', 'd.event_id')
+      .whereIn('d.id', deliveryIds)
+      .whereIn('e.type', events)
+      .select('d.id')) as { id: string }[];
+    return new Set(rows.map((row) => row.id));
+  }
+
   return {
-    async deliveries({ endpointIds, states, ...rest }) {
-      const query = page(knex('webhook_deliveries').whereIn('endpoint_id', endpointIds), rest);
-      return withEvents((await (states ? query.whereIn('state', states) : query)) as DeliveryRow[]);
+    deliveries({ events, ...filter }) {
+      if (!events) return readDeliveries(filter);
+      return search(
+        filter,
+        (limit, before) => readDeliveries({ ...filter, limit, ...(before !== undefined && { before }) }),
+        (rows) => Promise.resolve(rows.filter(({ event }) => event !== null && events.includes(event))),
+      );
     },
 
-    async attempts({ endpointIds, deliveryId, failed, ...rest }) {
-      const query = page(knex('webhook_attempts').whereIn('endpoint_id', endpointIds), rest);
-      if (deliveryId !== undefined) void query.where('delivery_id', deliveryId);
-      if (failed) void query.where((either) => either.whereNull('status').orWhereNotBetween('status', [200, 299]));
-      return ((await query) as AttemptRow[]).map(attemptOf);
+    attempts({ events, ...filter }) {
+      if (!events) return readAttempts(filter);
+      return search(
+        filter,
+        (limit, before) => readAttempts({ ...filter, limit, ...(before !== undefined && { before }) }),
+        async (rows) => {
+          const ids = await carrying([...new Set(rows.map(({ deliveryId }) => deliveryId))], events);
+          return rows.filter(({ deliveryId }) => ids.has(deliveryId));
+        },
+      );
     },
 
     async delivery(id) {

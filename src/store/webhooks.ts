@@ -39,6 +39,7 @@ export interface EndpointScope {
   dialect: string;
 }
 
+/** The table of webhook endpoints. */
 export interface WebhookStore {
   /** Returns every endpoint that is not disabled, oldest first. */
   enabled(connection?: Connection): Promise<StoredEndpoint[]>;
@@ -47,14 +48,16 @@ export interface WebhookStore {
   byScope(scope: EndpointScope): Promise<StoredEndpoint | null>;
   /** Returns an account's endpoints, oldest first. */
   ofAccount(accountId: string): Promise<StoredEndpoint[]>;
-  insert(endpoint: StoredEndpoint): Promise<void>;
-  update(id: string, patch: EndpointPatch): Promise<void>;
+  /** Returns every endpoint that keeps something sealed, of all accounts. */
+  sealed(connection?: Connection): Promise<StoredEndpoint[]>;
+  insert(endpoint: StoredEndpoint, connection?: Connection): Promise<void>;
+  update(id: string, patch: EndpointPatch, connection?: Connection): Promise<void>;
   /** Notes how requests to a URL went; nothing when the endpoint has another one by now. */
   report(connection: Connection, endpoint: { id: string; url: string }, patch: EndpointPatch): Promise<void>;
   /** Disables the endpoint; returns false when it has another URL by now or is disabled already. */
   disable(connection: Connection, endpoint: { id: string; url: string }, reason: string): Promise<boolean>;
   /** Removes the endpoint and what waits for it. */
-  remove(id: string): Promise<void>;
+  remove(connection: Connection, id: string): Promise<void>;
   /** Returns the enabled endpoints that something waits for. */
   withWork(): Promise<string[]>;
 }
@@ -83,8 +86,15 @@ export function createWebhookStore(database: Database): WebhookStore {
       return rows.map(fromRow);
     },
 
-    async insert(endpoint) {
-      await table().insert({
+    async sealed(connection) {
+      const rows = (await table(connection)
+        .where((any) => any.whereNotNull('secret').orWhereNotNull('headers').orWhereNotNull('old_secrets'))
+        .orderBy('id')) as EndpointRow[];
+      return rows.map(fromRow);
+    },
+
+    async insert(endpoint, connection) {
+      await table(connection).insert({
         id: endpoint.id,
         account_id: endpoint.accountId,
         instance_id: endpoint.instanceId,
@@ -95,8 +105,8 @@ export function createWebhookStore(database: Database): WebhookStore {
       });
     },
 
-    async update(id, patch) {
-      await table().where({ id }).update(toColumns(patch));
+    async update(id, patch, connection) {
+      await table(connection).where({ id }).update(toColumns(patch));
     },
 
     async report(connection, { id, url }, patch) {
@@ -110,12 +120,10 @@ export function createWebhookStore(database: Database): WebhookStore {
       return changed > 0;
     },
 
-    async remove(id) {
-      await database.transaction(async (trx) => {
-        await trx('webhook_deliveries').where({ endpoint_id: id }).delete();
-        await trx('webhook_attempts').where({ endpoint_id: id }).delete();
-        await trx('webhook_endpoints').where({ id }).delete();
-      });
+    async remove(connection, id) {
+      await connection('webhook_deliveries').where({ endpoint_id: id }).delete();
+      await connection('webhook_attempts').where({ endpoint_id: id }).delete();
+      await connection('webhook_endpoints').where({ id }).delete();
     },
 
     async withWork() {

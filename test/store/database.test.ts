@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { createLog } from '../../src/log.ts';
 import { createDatabase } from '../../src/store/database.ts';
 import { forEachDatabase } from '../support/database.ts';
 
@@ -40,6 +41,33 @@ forEachDatabase((open) => {
     });
     await expect(failing).rejects.toThrow('no');
     expect(await database.knex('accounts')).toEqual([]);
+    await drop();
+  });
+
+  it('tells of a failed statement without the values in it, in the error and in the log', async () => {
+    const { database, drop } = await open();
+    const lines: string[] = [];
+    const log = createLog('trace', { write: (line) => void lines.push(line) });
+    const row = { id: 'CUST-0001', title: 'a-private-text', created_at: 1 };
+    await database.knex('accounts').insert(row);
+    const failures = [
+      () => database.knex('accounts').insert({ ...row, id: 'CUST-0002', nothing: 1 }),
+      () => database.knex('accounts').insert(row),
+      () => database.knex('accounts').where({ nothing: 'a-private-text' }).update({ title: 'b' }),
+      () =>
+        database.transaction((trx) =>
+          trx.raw('insert into accounts (id, title) values (?, ?)', ['1', 'a-private-text']),
+        ),
+    ];
+    for (const failure of failures) {
+      const error = (await Promise.resolve(failure()).catch((thrown: unknown) => thrown)) as Error;
+      expect(error.message).toMatch(/accounts/);
+      expect(error.message).not.toContain('a-private-text');
+      log.error({ err: error }, 'request failed');
+      log.error({ err: new Error('wrapped', { cause: error }) }, 'request failed');
+    }
+    expect(lines).toHaveLength(8);
+    expect(lines.join('')).not.toContain('a-private-text');
     await drop();
   });
 

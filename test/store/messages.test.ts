@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { createMessageDueStore } from '../../src/store/message-due.ts';
 import { type AckUpdate, createMessageStore } from '../../src/store/messages.ts';
 import { forEachDatabase } from '../support/database.ts';
 import { buildInstance, buildMessage, newId } from '../support/factories.ts';
@@ -56,7 +57,7 @@ forEachDatabase((open) => {
     await messages.insert([bulk, urgent, late]);
     const rows = await messages.claimNext({ instanceId: instance.id, limit: 10, now: Date.now() });
     expect(rows.map((row) => row.id)).toEqual([urgent.id, bulk.id]);
-    expect(await messages.expired(Date.now())).toEqual([late.id]);
+    expect(await createMessageDueStore(database).due(Date.now(), 10)).toEqual([{ id: late.id, dueAt: late.expiresAt }]);
     await drop();
   });
 
