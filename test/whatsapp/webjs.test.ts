@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseJid } from '../../src/model/jid.ts';
+import { allDrifts } from '../../src/sandbox/drift.ts';
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox.ts';
 import { findBrowser } from '../../src/whatsapp/chromium/find.ts';
 import { sandboxPossible } from '../../src/whatsapp/chromium/flags.ts';
@@ -25,7 +26,7 @@ const drifts: [string, NonNullable<SandboxOptions['drift']>][] = [
   ['as the library knows it', []],
   ['whose ids are under another name', ['msg-key-renamed']],
   ['whose chats have moved to LIDs', ['lid-chats']],
-  ['with both', ['msg-key-renamed', 'lid-chats']],
+  ['that has moved on in everything', allDrifts],
 ];
 
 describe.each(drifts)('on a page %s', (_, drift) => {
@@ -55,7 +56,7 @@ describe.each(drifts)('on a page %s', (_, drift) => {
       sandboxPossible: sandboxPossible(),
       extraArgs: sandbox.web.chromiumArgs,
     });
-    return createWebjsFactory({ launch, web: sandbox.web })({
+    return createWebjsFactory({ launch, web: async () => sandbox.web })({
       instanceId: 'INST-01-0000001',
       profileDir: join(dir, 'profile'),
       onEvent(event) {
@@ -92,6 +93,48 @@ describe.each(drifts)('on a page %s', (_, drift) => {
         { waId: '3EB0FFFFFFFFFFFFFFFF', chat },
       ]),
     ).toMatchObject([{ waId, ack: 3 }]);
+  });
+
+  it('sends a file with its caption', async () => {
+    const content = {
+      type: 'image' as const,
+      media: { mediaId: 'M1', mimeType: 'image/png', sizeBytes: png.length },
+      caption: 'Look',
+    };
+    await client.send([{ waId, chat, content, mediaBase64: png.toString('base64'), retry: false }]);
+    await until('it is read', () => acks().at(-1) === 3);
+    expect(outcomes()).toMatchObject([{ result: 'accepted', waId }]);
+    expect(sandbox.network.messages({ phone: friend })).toMatchObject([{ id: waId, type: 'image', caption: 'Look' }]);
+  });
+
+  it('unlinks itself, and is linked again', async () => {
+    await client.logout();
+    expect(sandbox.network.linked()).toEqual([]);
+    events = [];
+    client = makeClient();
+    await client.start();
+    await until('it is ready again', () => events.some((event) => event.type === 'ready'), 20_000);
+    await client.send([text(waId, false)]);
+    await until('it is read', () => acks().at(-1) === 3);
+  });
+
+  it('tells before it is ready what its page has', () => {
+    const types = events.map(({ type }) => type).filter((type) => type === 'self_test' || type === 'ready');
+    expect(types).toEqual(['self_test', 'ready']);
+    const [test] = events.flatMap((event) => (event.type === 'self_test' ? [event.selfTest] : []));
+    const working = new Set([
+      'send_text',
+      'send_media',
+      'receive',
+      'acks',
+      'history',
+      'download_media',
+      'check_numbers',
+      'block',
+    ]);
+    expect(Object.keys(test!.missing).filter((feature) => working.has(feature))).toEqual([]);
+    expect(test!.shims.filter(({ result }) => result === 'failed')).toEqual([]);
+    expect(test!.tookMs).toBeLessThan(2_000);
   });
 
   it('keeps the order of messages handed over together, and refuses one without holding up the rest', async () => {
@@ -147,7 +190,12 @@ describe.each(drifts)('on a page %s', (_, drift) => {
     client = makeClient();
     await client.start();
     await until('it is ready again', () => events.some((event) => event.type === 'ready'), 20_000);
-    await until('all are found', async () => (await client.receivedSince(since)).length === 60);
+    // What the number itself has written is told as well.
+    const missed = async () =>
+      (await client.receivedSince(since)).filter(
+        ({ content }) => content.type === 'text' && content.text.startsWith('missed'),
+      );
+    await until('all are found', async () => (await missed()).length === 60);
     expect(await client.find([{ waId, chat }])).toMatchObject([{ waId, ack: 3 }]);
     expect(await client.checkNumber(parseJid('999757123456@c.us')!)).toBeNull();
     expect(await client.probe(5_000)).toBe('CONNECTED');

@@ -22,7 +22,7 @@ export interface FileLookup {
 }
 
 /** Where `findBrowser` looks; everything has the machine's own value as its default. */
-export interface FindOptions {
+interface FindOptions {
   /** `CHROMIUM_PATH`: this one and no other. */
   chromiumPath?: string | null;
   platform?: NodeJS.Platform;

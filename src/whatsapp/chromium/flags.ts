@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { BrowserKind } from './find.ts';
 
 /** What decides about the command line of one browser. */
-export interface BrowserArgsInput {
+interface BrowserArgsInput {
   kind: BrowserKind;
   /** From `sandboxPossible()`: without it Chromium refuses to start unless told `--no-sandbox`. */
   sandboxPossible: boolean;

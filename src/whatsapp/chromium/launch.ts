@@ -1,10 +1,16 @@
-import type { ChildProcess } from 'node:child_process';
+import { dirname } from 'node:path';
 import { launch } from 'puppeteer';
+import { reasonOf } from '../../model/errors.ts';
 import { withTimeout } from '../../model/time.ts';
+import { ClientError } from '../client.ts';
 import type { LaunchBrowser } from '../webjs/client.ts';
+import { cleanCaches } from './caches.ts';
 import { type FoundBrowser, headlessMode } from './find.ts';
 import { browserArgs } from './flags.ts';
+import { killAll, memoryOf, processTree } from './processes.ts';
 import { openProfile } from './profile.ts';
+import { assertRoom } from './room.ts';
+import { openProxy } from './proxy.ts';
 
 const startTimeoutMs = 60_000;
 const killTimeoutMs = 10_000;
@@ -17,9 +23,17 @@ export function createLauncher(input: {
   sandboxPossible: boolean;
   extraArgs: string[];
 }): LaunchBrowser {
-  return async ({ instanceId, profileDir }) => {
-    const lock = await openProfile(profileDir);
+  return async ({ instanceId, profileDir, proxyUrl = null, signal }) => {
+    await assertRoom(dirname(profileDir));
+    const profile = await openProfile(profileDir);
+    const closers = [profile.release];
+    const release = async () => {
+      for (const close of closers.toReversed()) await close();
+    };
     try {
+      await cleanCaches(profile.dir);
+      const proxy = proxyUrl === null ? null : await openProxy(proxyUrl);
+      if (proxy) closers.push(proxy.close);
       const browser = await launch({
         executablePath: input.browser.path,
         headless: headlessMode(input.browser.kind),
@@ -27,9 +41,9 @@ export function createLauncher(input: {
           kind: input.browser.kind,
           sandboxPossible: input.sandboxPossible,
           instanceId,
-          extra: input.extraArgs,
+          extra: [...(proxy?.chromiumArgs ?? []), ...input.extraArgs],
         }),
-        userDataDir: profileDir,
+        userDataDir: profile.dir,
         defaultViewport: null,
         pipe: true,
         timeout: startTimeoutMs,
@@ -37,30 +51,31 @@ export function createLauncher(input: {
         handleSIGINT: false,
         handleSIGTERM: false,
         handleSIGHUP: false,
+        ...(signal ? { signal } : {}),
+      }).catch((error: unknown) => {
+        throw new ClientError('browser_failed', reasonOf(error), { cause: error });
       });
+      const pid = browser.process()?.pid;
       return {
         browser,
+        memory: async () => (pid === undefined ? null : memoryOf(pid)),
         async close(timeoutMs) {
+          // Named while its root lives: a stopped or hung renderer would outlive it.
+          const family = pid === undefined ? [] : await processTree(pid);
           try {
             await withTimeout(browser.close(), timeoutMs, 'The browser did not close in time');
+            return true;
           } catch {
-            await kill(browser.process());
+            return false;
           } finally {
-            await lock.release();
+            await killAll(family, killTimeoutMs);
+            await release();
           }
         },
       };
     } catch (error) {
-      await lock.release();
+      await release();
       throw error;
     }
   };
-}
-
-/** Ends the process by force and waits until it is gone: the next one must not meet it on its profile. */
-async function kill(process: ChildProcess | null): Promise<void> {
-  if (!process || process.exitCode !== null || process.signalCode !== null) return;
-  const gone = new Promise((resolve) => process.once('exit', resolve));
-  process.kill('SIGKILL');
-  await withTimeout(gone, killTimeoutMs, 'The browser cannot be ended');
 }

@@ -20,7 +20,7 @@ export interface LockOwner {
 }
 
 /** How `takeLock` is told about its surroundings; tests pass their own. */
-export interface LockOptions {
+interface LockOptions {
   owner?: LockOwner;
   /** How often the holder touches its lock. On another machine or in another container that is the only sign of its life. */
   heartbeatMs?: number;

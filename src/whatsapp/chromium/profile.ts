@@ -1,9 +1,12 @@
-import { mkdir, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { mkdir, readdir, readlink, realpath, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reasonOf } from '../../model/errors.ts';
+import { ClientError } from '../client.ts';
 import { instanceMarker } from './flags.ts';
 import { holderOf, isAlive, takeLock, type Lock, type LockOwner } from './lock.ts';
+import { commandLine, killAll, processIds, processTree, signal } from './processes.ts';
 
 /**
  * Claims the data folder for this process: two gateways on one folder would send everything twice and break the browser profiles.
@@ -26,26 +29,38 @@ function dataDirLock(dataDir: string): string {
   return join(resolve(dataDir), 'gateway.lock');
 }
 
+/** A profile that is claimed and clean; `release` gives it free. */
+interface OpenedProfile extends Lock {
+  /** The folder itself, whatever links lead to it. */
+  dir: string;
+}
+
 /**
- * Makes a browser profile ready to be started: creates the folder, claims it beside it (`<profileDir>.lock.N`), and removes the
- * `Singleton*` links that a killed browser or one in another container left, which would make Chromium refuse the start.
- * The headless shell takes no lock of its own, and a second start on one profile hangs; this claim refuses it at once.
- * @throws Error when a living process uses the profile
+ * Makes a browser profile ready to be started: creates the folder, claims it beside it (`<profileDir>.lock.N`), ends a browser of ours
+ * that a dead gateway left on it, and removes the `Singleton*` links that a killed browser or one in another container left, which
+ * would make Chromium refuse the start. Links are followed first, so that two gateways which reach one profile by different paths meet
+ * at one claim. The headless shell takes no lock of its own, and a second start on one profile hangs; this claim refuses it at once.
+ * @throws ClientError profile_in_use when a living process uses the profile
  */
-export async function openProfile(profileDir: string): Promise<Lock> {
-  const dir = resolve(profileDir);
+export async function openProfile(profileDir: string): Promise<OpenedProfile> {
+  await mkdir(profileDir, { recursive: true });
+  const dir = await realpath(profileDir);
   const lock = await takeLock(`${dir}.lock`, {
     refusal: ({ pid, host }) => `The browser profile ${dir} is in use by process ${pid} on ${host}`,
+  }).catch((error: unknown) => {
+    throw new ClientError('profile_in_use', reasonOf(error), { cause: error });
   });
   try {
-    await mkdir(dir, { recursive: true });
+    // We hold the claim, so whoever started a browser of ours here is gone.
+    await killOrphans({ profileDir: dir, graceMs: orphanGraceMs });
     const pid = await browserOn(dir);
     if (pid !== null)
-      throw new Error(
+      throw new ClientError(
+        'profile_in_use',
         `The browser profile ${dir} is in use by a browser that this gateway did not start (process ${pid})`,
       );
     for (const name of singletons) await rm(join(dir, name), { force: true });
-    return lock;
+    return { ...lock, dir };
   } catch (error) {
     await lock.release();
     throw error;
@@ -72,85 +87,58 @@ async function browserOn(dir: string): Promise<number | null> {
   if (!isAlive(pid)) return null;
   const args = await commandLine(pid);
   // Where the command line cannot be read (macOS, Windows), a living pid has to do.
-  return args === null || userDataDirOf(args) === dir ? pid : null;
+  return args === null || (await userDataDirOf(args)) === dir ? pid : null;
 }
 
-/** Which browsers `killOrphans` may end. */
-export interface OrphanFilter {
-  /** Only browsers whose profile lies in this folder. The caller holds its lock, so whatever runs there has lost its gateway. */
-  dataDir: string;
+/** Which browsers `killOrphans` may end: those in a folder, or that on one profile. The caller holds its lock, so whatever runs there has lost its gateway. */
+type OrphanFilter = ({ dataDir: string } | { profileDir: string }) & {
   /** Only this instance's; all of them when absent. */
   instanceId?: string;
   /** How long a browser may take to end by itself before it is killed. */
   graceMs?: number;
-}
+};
 
 /**
  * Ends browsers that outlived their gateway and returns their pids. A browser is only touched when an argument is exactly our
- * marker and its profile lies in the data folder: never a person's own Chromium, never another gateway's. Linux only; elsewhere
+ * marker and its profile is meant: never a person's own Chromium, never another gateway's. Linux only; elsewhere
  * a browser ends with its gateway because its pipe closes, and nothing is looked for.
  */
-export async function killOrphans({ dataDir, instanceId, graceMs = 3_000 }: OrphanFilter): Promise<number[]> {
+export async function killOrphans({ instanceId, graceMs = 3_000, ...where }: OrphanFilter): Promise<number[]> {
+  const folder = await realpath('dataDir' in where ? where.dataDir : where.profileDir).catch(() => null);
+  if (folder === null) return [];
+  const isMeant = (dir: string | null) =>
+    dir !== null && ('dataDir' in where ? dir.startsWith(folder + sep) : dir === folder);
   const isOrphan = async (pid: number) => {
     const args = await commandLine(pid);
-    return (
-      args !== null && args.some((arg) => isMarker(arg, instanceId)) && isInside(resolve(dataDir), userDataDirOf(args))
-    );
+    return args !== null && args.some((arg) => isMarker(arg, instanceId)) && isMeant(await userDataDirOf(args));
   };
   const found: number[] = [];
   for (const pid of await processIds()) if (await isOrphan(pid)) found.push(pid);
+  if (found.length === 0) return [];
+  // A stopped renderer would outlive its browser, and has no marker.
+  const families = (await Promise.all(found.map(processTree))).flat();
 
   for (const pid of found) signal(pid, 'SIGTERM');
-  const stillThere = async (pids: number[], timeoutMs: number): Promise<number[]> => {
-    const deadline = Date.now() + timeoutMs;
-    for (;;) {
-      const left: number[] = [];
-      for (const pid of pids) if (await isOrphan(pid)) left.push(pid);
-      if (left.length === 0 || Date.now() >= deadline) return left;
-      await sleep(25);
-    }
-  };
-  const stubborn = await stillThere(found, graceMs);
-  for (const pid of stubborn) signal(pid, 'SIGKILL');
-  await stillThere(stubborn, killWaitMs);
+  for (const deadline = Date.now() + graceMs; Date.now() < deadline; await sleep(25)) {
+    const left = await Promise.all(found.map(isOrphan));
+    if (!left.includes(true)) break;
+  }
+  await killAll(families, killWaitMs);
   return found;
 }
 
 const killWaitMs = 5_000;
+const orphanGraceMs = 2_000;
 
 function isMarker(arg: string, instanceId: string | undefined): boolean {
   return instanceId === undefined ? arg.startsWith(instanceMarker) : arg === `${instanceMarker}${instanceId}`;
 }
 
-function isInside(folder: string, path: string | null): boolean {
-  return path !== null && resolve(path).startsWith(folder + sep);
-}
-
-function userDataDirOf(args: string[]): string | null {
+/** The profile folder that a command line names, links followed. */
+async function userDataDirOf(args: string[]): Promise<string | null> {
   const prefix = '--user-data-dir=';
   const arg = args.find((text) => text.startsWith(prefix));
-  return arg === undefined ? null : resolve(arg.slice(prefix.length));
-}
-
-/** The arguments of a process; null when it is gone, is not ours to read, or the system has no /proc. A zombie has none. */
-async function commandLine(pid: number): Promise<string[] | null> {
-  const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => null);
-  return text === null ? null : text.split('\0').filter(Boolean);
-}
-
-async function processIds(): Promise<number[]> {
-  if (process.platform !== 'linux') return [];
-  const names = await readdir('/proc');
-  return names
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => pid !== process.pid);
-}
-
-function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // It ended in the meantime.
-  }
+  if (arg === undefined) return null;
+  const dir = resolve(arg.slice(prefix.length));
+  return realpath(dir).catch(() => dir);
 }

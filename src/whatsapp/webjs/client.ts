@@ -1,42 +1,64 @@
 import type { Browser, Page } from 'puppeteer';
-import { reasonOf } from '../../model/errors.ts';
+import { GatewayError, reasonOf } from '../../model/errors.ts';
+import { type SelfTest, features, sameFindings } from '../../model/features.ts';
 import { parseJid } from '../../model/jid.ts';
 import { withTimeout } from '../../model/time.ts';
-import type { ClientEvent, ClientFactory, ClientMessage, ReceivedMessage, WhatsAppClient } from '../client.ts';
+import type {
+  BrowserMemory,
+  ClientEvent,
+  ClientFactory,
+  ClientMessage,
+  ClientOptions,
+  ReceivedMessage,
+  WhatsAppClient,
+} from '../client.ts';
+import { ClientError } from '../client.ts';
 import { encodeContent } from './codec/index.ts';
-import { toClientEvents, toReceivedMessage } from './events.ts';
+import { toAmendment, toClientEvents, toReceivedMessage } from './events.ts';
 import { LinkedPage, type WebPage } from './library.ts';
-import type { PageBridge, PageSend } from './page/records.ts';
+import type { PageBridge, PagePasskeyControl, PageSend } from './page/records.ts';
 
 /** Starts a browser on a profile; resolves to the browser and what closes it. */
-export type LaunchBrowser = (input: { instanceId: string; profileDir: string }) => Promise<LaunchedBrowser>;
+export type LaunchBrowser = (input: {
+  instanceId: string;
+  profileDir: string;
+  proxyUrl?: string | null;
+  /** Ends the browser, also while it is being started. */
+  signal?: AbortSignal;
+}) => Promise<LaunchedBrowser>;
 
+/** A browser that runs, and how it is ended. */
 export interface LaunchedBrowser {
   browser: Browser;
-  /** Closes the browser within `timeoutMs`, by force after that, and gives the profile free. */
-  close(timeoutMs: number): Promise<void>;
+  /** Measures the whole process tree. */
+  memory(): Promise<BrowserMemory | null>;
+  /** Closes the browser within `timeoutMs`, by force after that, and gives the profile free; tells whether it closed by itself. */
+  close(timeoutMs: number): Promise<boolean>;
 }
 
 const callTimeoutMs = 30_000;
 const mediaTimeoutMs = 120_000;
+const retestPausesMs = [5_000, 30_000, 300_000];
 
 /** Returns the factory of clients that drive WhatsApp Web through whatsapp-web.js in a browser of their own. */
-export function createWebjsFactory(deps: { launch: LaunchBrowser; web: WebPage }): ClientFactory {
-  return ({ instanceId, profileDir, onEvent }) => createWebjsClient({ ...deps, instanceId, profileDir, onEvent });
+export function createWebjsFactory(deps: { launch: LaunchBrowser; web(): Promise<WebPage> }): ClientFactory {
+  return (options) => createWebjsClient({ ...deps, ...options });
 }
 
-interface ClientDeps {
+interface ClientDeps extends ClientOptions {
   launch: LaunchBrowser;
-  web: WebPage;
-  instanceId: string;
-  profileDir: string;
-  onEvent(event: ClientEvent): void;
+  /** Is asked at each start. */
+  web(): Promise<WebPage>;
 }
 
-function createWebjsClient({ launch, web, instanceId, profileDir, onEvent }: ClientDeps): WhatsAppClient {
-  let launched: LaunchedBrowser | null = null;
+function createWebjsClient({ launch, web, onEvent, ...options }: ClientDeps): WhatsAppClient {
+  const abort = new AbortController();
+  let launching: Promise<LaunchedBrowser> | null = null;
+  let stopping: Promise<boolean> | null = null;
   let linked: LinkedPage | null = null;
   let ended = false;
+  let lastTest: SelfTest | null = null;
+  let retest: NodeJS.Timeout | undefined;
 
   /** The end is told once, whoever notices it first; a client that was stopped on purpose tells nothing. */
   function end(event: ClientEvent): void {
@@ -46,10 +68,11 @@ function createWebjsClient({ launch, web, instanceId, profileDir, onEvent }: Cli
   }
 
   async function start(): Promise<void> {
-    launched = await launch({ instanceId, profileDir });
-    if (ended) return launched.close(callTimeoutMs);
+    launching = launch({ ...options, signal: abort.signal });
+    const launched = await launching;
+    if (ended) return;
     launched.browser.once('disconnected', () => end({ type: 'closed', reason: 'The browser has ended' }));
-    const library = new LinkedPage(web, {
+    const library = new LinkedPage(await web(), {
       onRecords: (records) => toClientEvents(records).forEach(emit),
       onState: (state) => emit({ type: 'connection', state }),
       onLoggedOut: () => end({ type: 'logged_out' }),
@@ -59,9 +82,10 @@ function createWebjsClient({ launch, web, instanceId, profileDir, onEvent }: Cli
     library.on('qr', (code: string) => emit({ type: 'qr', code }));
     library.on('authenticated', () => emit({ type: 'authenticating' }));
     library.on('ready', () => void announceReady());
-    await library.open(launched.browser);
-    page().once('close', () => end({ type: 'closed', reason: 'The page was closed' }));
-    page().once('error', (error) => end({ type: 'closed', reason: `The page crashed: ${reasonOf(error)}` }));
+    library.on('loading_screen', () => emit({ type: 'progress' }));
+    await library.open(launched.browser, { userAgent: options.userAgent ?? null }).catch((error: unknown) => {
+      throw openError(error);
+    });
   }
 
   function emit(event: ClientEvent): void {
@@ -70,11 +94,32 @@ function createWebjsClient({ launch, web, instanceId, profileDir, onEvent }: Cli
 
   async function announceReady(): Promise<void> {
     try {
+      await testAgain();
       const account = await call('account', callTimeoutMs);
       emit({ type: 'ready', account: { ...account, lid: account.lid ? parseJid(account.lid) : null } });
     } catch (error) {
       end({ type: 'closed', reason: reasonOf(error) });
     }
+  }
+
+  /** Modules may come into a page late: while something is missing, it is looked for again. */
+  async function testAgain(pauses: readonly number[] = retestPausesMs): Promise<void> {
+    const selfTest = await examine();
+    if (!lastTest || !sameFindings(lastTest, selfTest)) emit({ type: 'self_test', selfTest });
+    lastTest = selfTest;
+    const [pauseMs, ...later] = pauses;
+    if (ended || pauseMs === undefined || Object.keys(selfTest.missing).length === 0) return;
+    clearTimeout(retest);
+    // The last pause goes on for ever.
+    retest = setTimeout(
+      () => void testAgain(later.length > 0 ? later : [pauseMs]).catch(() => undefined),
+      pauseMs,
+    ).unref();
+  }
+
+  function examine(): Promise<SelfTest> {
+    if (!linked) throw new Error('The page is not open');
+    return withTimeout(linked.selfTest(), callTimeoutMs, 'WhatsApp Web does not answer');
   }
 
   function page(): Page {
@@ -92,17 +137,32 @@ function createWebjsClient({ launch, web, instanceId, profileDir, onEvent }: Cli
     return withTimeout(answer, timeoutMs, 'WhatsApp Web does not answer');
   }
 
-  async function stop(timeoutMs: number): Promise<void> {
+  function stop(timeoutMs: number): Promise<boolean> {
     ended = true;
-    await launched?.close(timeoutMs);
+    clearTimeout(retest);
+    stopping ??= close(timeoutMs);
+    return stopping;
+  }
+
+  async function close(timeoutMs: number): Promise<boolean> {
+    const whileStarting = setTimeout(() => abort.abort(), timeoutMs);
+    const launched = await launching?.catch(() => null);
+    clearTimeout(whileStarting);
+    return launched ? launched.close(timeoutMs) : true;
   }
 
   return {
     start,
     stop,
 
-    requestPairingCode: (phone) => {
+    async requestPairingCode(phone) {
       if (!linked) throw new Error('The page is not open');
+      const lacking = await linked.lacking('pairing_code');
+      if (lacking.length > 0)
+        throw new GatewayError(
+          'feature_unavailable',
+          `${features.pairing_code} is not possible on this page of WhatsApp Web: ${lacking.join(', ')} is missing`,
+        );
       return withTimeout(
         linked.requestPairingCode(phone),
         callTimeoutMs,
@@ -115,9 +175,13 @@ function createWebjsClient({ launch, web, instanceId, profileDir, onEvent }: Cli
       try {
         await withTimeout(page().evaluate(unlink), 10_000, 'WhatsApp Web does not answer');
       } finally {
-        await launched?.close(10_000);
+        await stop(10_000);
       }
     },
+
+    selfTest: examine,
+    takeover: () => withTimeout(page().evaluate(takeOver), callTimeoutMs, 'WhatsApp Web does not answer'),
+    memory: async () => (await launching)?.memory() ?? null,
 
     send: (messages) => call('send', mediaTimeoutMs, messages.map(toPageSend)),
 
@@ -151,10 +215,47 @@ function createWebjsClient({ launch, web, instanceId, profileDir, onEvent }: Cli
       return messages.map(toReceivedMessage).filter((message): message is ReceivedMessage => message !== null);
     },
 
+    async amended(keys) {
+      const pageKeys = keys.map(({ waKey, happenedAt }) => ({ waKey, t: Math.floor(happenedAt / 1000) }));
+      const found = await call('amended', mediaTimeoutMs, pageKeys);
+      return found.map(toAmendment).filter((amendment) => amendment !== null);
+    },
+
+    async passkey(request) {
+      const given = request.ask === 'answer' ? request.assertion : null;
+      return withTimeout(
+        page().evaluate(askPasskey, request.ask, given),
+        callTimeoutMs,
+        'WhatsApp Web does not answer',
+      );
+    },
+
     async probe(timeoutMs) {
       return withTimeout(page().evaluate(socketState), timeoutMs, 'The page does not answer');
     },
+
+    async webPage() {
+      if (!linked) throw new Error('The page is not open');
+      // Not by the bridge, which comes with the login.
+      const version = await withTimeout(page().evaluate(pageVersion), callTimeoutMs, 'WhatsApp Web does not answer');
+      return { version, html: await linked.html() };
+    },
+
+    browserVersion: () => page().browser().version(),
+    screenshot: (timeoutMs) => withTimeout(takePicture(page()), timeoutMs, 'The page does not answer'),
   };
+}
+
+/** Not puppeteer's own: that waits behind another screenshot, for ever when the page is frozen. */
+async function takePicture(page: Page): Promise<Buffer> {
+  const session = await page.createCDPSession();
+  try {
+    const { data } = await session.send('Page.captureScreenshot', { format: 'png' });
+    return Buffer.from(data, 'base64');
+  } finally {
+    // A browser that is gone needs no goodbye.
+    session.detach().catch(() => undefined);
+  }
 }
 
 function toPageSend(message: ClientMessage): PageSend {
@@ -162,13 +263,36 @@ function toPageSend(message: ClientMessage): PageSend {
   return { waId: message.waId, chat: message.chat, retry: message.retry, text, options, ...(media ? { media } : {}) };
 }
 
+/** Chromium's names for a proxy that does not answer, refuses, or asks for a login that it did not get. */
+const proxyErrors = /net::ERR_(PROXY|TUNNEL_CONNECTION|SOCKS_CONNECTION|UNEXPECTED_PROXY_AUTH|MANDATORY_PROXY)/;
+
+/** Says what a person can do about a page that did not open. */
+function openError(error: unknown): unknown {
+  const text = reasonOf(error);
+  if (proxyErrors.test(text)) return new ClientError('proxy_unreachable', text, { cause: error });
+  return error;
+}
+
 /* oxlint-disable typescript/no-explicit-any -- these run in the page, whose objects have no types */
 function callBridge(method: string, args: unknown[]): unknown {
   return (window as any).wapbridge[method](...args);
 }
 
+async function askPasskey(ask: keyof PagePasskeyControl, given: unknown): Promise<boolean> {
+  const control = (window as any).wapbridgePasskey;
+  return control ? (await control[ask](given)) !== false : false;
+}
+
 function unlink(): unknown {
   return (window as any).require('WAWebSocketModel').Socket.logout();
+}
+
+function takeOver(): void {
+  (window as any).require('WAWebSocketModel').Socket.takeover();
+}
+
+function pageVersion(): string {
+  return (window as any).Debug.VERSION;
 }
 
 function socketState(): string {

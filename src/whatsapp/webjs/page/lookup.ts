@@ -32,6 +32,11 @@ export const lookup: BridgePart = (bridge, page) => {
     return other ? text(other) : null;
   };
 
+  bridge.isMe = (address) => {
+    const me = page.require('WAWebUserPrefsMeUser');
+    return [me.getMaybeMeLidUser(), me.getMaybeMePnUser()].some((own) => own && text(own) === address);
+  };
+
   /** The serialized keys under which a message may be kept: a chat may have moved from the phone number to the LID. */
   function candidates({ waId, chat }: { waId: string; chat: string }): string[] {
     const me = page.require('WAWebUserPrefsMeUser');

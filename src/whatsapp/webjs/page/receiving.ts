@@ -1,7 +1,9 @@
 /* oxlint-disable typescript/no-explicit-any -- WhatsApp Web's own objects have no types */
 import type { BridgePart, PageMessage } from './records.ts';
 
-/** Runs in the page: tells what arrives as plain fields, and on request what arrived earlier. */
+/**
+ * Runs in the page: tells what arrives as plain fields, and what the linked number writes on other devices; on request what came earlier.
+ */
 export const receiving: BridgePart = (bridge, page) => {
   const { Msg, Chat } = page.require('WAWebCollections');
   const { report, text } = bridge;
@@ -23,7 +25,8 @@ export const receiving: BridgePart = (bridge, page) => {
 
   function isForUs(message: any): boolean {
     return (
-      !message.id.fromMe &&
+      // What this page sends itself is local; its acks tell the rest.
+      !(message.id.fromMe && message.local) &&
       !silent.has(message.type) &&
       !message.isStatusV3 &&
       text(message.id.remote) !== 'status@broadcast'
@@ -49,17 +52,23 @@ export const receiving: BridgePart = (bridge, page) => {
     chains.set(chat, chain);
   }
 
+  bridge.inOrder = (chat, work) => void (chains.get(chat)?.then(work) ?? work());
+
   function describe(message: any): PageMessage {
     const chat = text(message.id.remote);
     const sender = text(message.author ?? message.id.participant ?? message.from);
     const hasMedia =
       Boolean(message.directPath || message.mediaData || message.mediaObject) && Boolean(message.mimetype);
     return {
+      fromMe: message.id.fromMe,
+      ack: message.ack ?? 0,
       waId: message.id.id,
       waKey: text(message.id),
       chat,
       sender,
-      senderPhone: knownPhone(sender),
+      senderPhone: message.id.fromMe
+        ? (page.require('WAWebUserPrefsMeUser').getMaybeMePnUser()?.user ?? null)
+        : knownPhone(sender),
       senderName: message.notifyName || message.senderObj?.pushname || null,
       type: message.type,
       text: hasMedia ? '' : (message.body ?? ''),
@@ -103,7 +112,8 @@ export const receiving: BridgePart = (bridge, page) => {
     const messages: any[] = [];
     for (const chat of Chat.getModelsArray()) {
       if ((chat.t ?? 0) < sinceSeconds) continue;
-      for (const message of await messagesBackTo(chat, sinceSeconds)) if (isForUs(message)) messages.push(message);
+      for (const message of await bridge.messagesBackTo(chat, sinceSeconds))
+        if (isForUs(message)) messages.push(message);
     }
     messages.sort((a, b) => a.t - b.t);
     const described: PageMessage[] = [];
@@ -115,16 +125,41 @@ export const receiving: BridgePart = (bridge, page) => {
   };
 
   /** After a start a chat holds its last message at most: the page's database has the others. */
-  async function messagesBackTo(chat: any, sinceSeconds: number): Promise<any[]> {
-    const { loadEarlierMsgs } = page.require('WAWebChatLoadMessages');
+  bridge.messagesBackTo = async (chat, sinceSeconds) => {
+    const earlier = earlierOnes(chat);
     const found = new Map<string, any>();
     let loaded: any[] = chat.msgs.getModelsArray();
     for (let round = 0; round < 50; round += 1) {
       for (const message of loaded) found.set(text(message.id), message);
       if (loaded.some((message) => message.t < sinceSeconds)) break;
-      loaded = await loadEarlierMsgs({ chat }).catch(() => null);
+      loaded = await earlier(found).catch(() => []);
       if (!loaded?.length) break;
     }
     return [...found.values()].filter((message) => message.t >= sinceSeconds);
+  };
+
+  /**
+   * Pages from 2.3000.1034162388 on may have no loadEarlierMsgs: WAWebDBMessageFindLocal.msgFindByDirection({anchor, count,
+   * direction}) gives {messages} as plain data, from a key backwards, or from the end of the chat for an anchor without an id.
+   */
+  function earlierOnes(chat: any): (found: Map<string, any>) => Promise<any[]> {
+    const load = member('WAWebChatLoadMessages', 'loadEarlierMsgs');
+    if (load) return () => load({ chat });
+    const find = member('WAWebDBMessageFindLocal', 'msgFindByDirection');
+    if (!find) return () => Promise.resolve([]);
+    return async (found) => {
+      const oldest = [...found.values()].reduce((one, other) => (other.t < one.t ? other : one), { t: Infinity });
+      const anchor = oldest.id ? page.require('WAWebMsgKey').fromString(text(oldest.id)) : { remote: chat.id };
+      const { messages } = await find({ anchor, count: 50, direction: 'before' });
+      return messages.map((row: any) => Msg.get(text(row.id)) ?? (row.serialize ? row : new Msg.modelClass(row)));
+    };
+  }
+
+  function member(module: string, name: string): any {
+    try {
+      return page.require(module)[name];
+    } catch {
+      return undefined;
+    }
   }
 };

@@ -1,4 +1,5 @@
-import type { Ack, FailureReason } from '../../../model/message.ts';
+import type { Ack, FailureReason, RevokedBy } from '../../../model/message.ts';
+import type { PasskeyAssertion, PasskeyStep } from '../../../model/passkey.ts';
 
 /** What the bridge in the page tells Node, in the order it happened; one array a turn. */
 export type PageRecord =
@@ -6,10 +7,65 @@ export type PageRecord =
   | { kind: 'refused'; waId: string; reason: FailureReason; detail: string }
   | { kind: 'error'; waId: string; detail: string }
   | { kind: 'ack'; waId: string; waKey: string; ack: Ack }
-  | { kind: 'message'; message: PageMessage };
+  /** Stored by WhatsApp Web and then not sent, for good. */
+  | { kind: 'failed'; waId: string; waKey: string; detail: string }
+  | { kind: 'message'; message: PageMessage }
+  | { kind: 'change'; change: PageChange }
+  | { kind: 'signal'; signal: PageSignal }
+  /** More signals came at once than the page tells. */
+  | { kind: 'signals_dropped'; count: number }
+  | { kind: 'passkey'; told: PasskeyStep };
 
-/** A received message as plain fields. */
+/** What Node may ask the passkey step for, as `window.wapbridgePasskey`. */
+export interface PagePasskeyControl {
+  noticed(): void;
+  refresh(): Promise<void>;
+  answer(given: PasskeyAssertion): boolean;
+  confirm(): boolean;
+}
+
+/** What a stanza tells beside messages; times in Unix seconds, addresses as on the wire. */
+export type PageSignal =
+  | ({ type: 'typing'; chat: string; state: 'typing' | 'recording' | 'paused' } & PageSender)
+  | ({ type: 'presence'; isAvailable: boolean; lastSeen: number | null } & PageSender)
+  | ({
+      type: 'call_offered';
+      callId: string;
+      isVideo: boolean;
+      isGroup: boolean;
+      group: string | null;
+      platform: string | null;
+      t: number;
+    } & PageSender)
+  | ({ type: 'call_ended'; callId: string; reason: string | null; t: number } & PageSender)
+  | { type: 'picture'; chat: string; author: string | null; pictureId: string | null; t: number }
+  | {
+      type: 'offline_preview';
+      total: number;
+      messages: number;
+      notifications: number;
+      receipts: number;
+      appData: number;
+    }
+  | { type: 'offline_done'; total: number };
+
+/** Who a signal comes from; the phone is null where the page does not know it. */
+interface PageSender {
+  sender: string;
+  senderPhone: string | null;
+}
+
+/** What somebody changed about a message afterwards; `at` in Unix ms, `chats` the addresses its chat is known by. */
+export type PageChange = { waId: string; chats: string[]; at: number } & (
+  | { type: 'edited'; text: string }
+  | { type: 'revoked'; by: RevokedBy; sender: string | null; senderPhone: string | null }
+  | { type: 'reacted'; sender: string; senderPhone: string | null; fromMe: boolean; emoji: string }
+);
+
+/** A message as plain fields: received, or written on another device of this number. */
 export interface PageMessage {
+  fromMe: boolean;
+  ack: Ack;
   waId: string;
   waKey: string;
   chat: string;
@@ -55,6 +111,8 @@ export interface PageBridge {
   send(messages: PageSend[]): void;
   find(keys: { waId: string; chat: string }[]): Promise<{ waId: string; waKey: string; ack: Ack }[]>;
   receivedSince(sinceSeconds: number): Promise<PageMessage[]>;
+  /** What was changed about these messages; `t` in Unix seconds. */
+  amended(keys: { waKey: string; t: number }[]): Promise<PageChange[]>;
   checkNumber(jid: string): Promise<string | null>;
   downloadMedia(
     waKey: string,
@@ -68,16 +126,28 @@ export interface PageBridge {
 }
 
 /** What the parts of the bridge share beside what Node calls. */
-export interface BridgeInside extends PageBridge {
+interface BridgeInside extends PageBridge {
   report(record: PageRecord): void;
   /** The serialized form of a Wid or MsgKey. */
   // oxlint-disable-next-line typescript/no-explicit-any -- WhatsApp Web's own objects have no types
   text(id: any): string;
+  /** Everything that a thrown value tells: WhatsApp Web's own errors have a one-letter name and speak by their fields. */
+  describe(error: unknown): string;
+  /** Hears from the shim that a message which was stored could not be sent. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- as above
+  sendFailed(key: any, detail: string): void;
   /** Returns the first message that is known under one of these serialized keys. */
   // oxlint-disable-next-line typescript/no-explicit-any -- as above
   lookUp(keys: string[]): Promise<any>;
   /** The LID behind a phone address, or the other way round, as far as the page knows. */
   alternate(address: string): string | null;
+  /** Tells whether the address is the linked number's own. */
+  isMe(address: string): boolean;
+  /** Runs the work when what was received in the chat before has been reported. */
+  inOrder(chat: string, work: () => void): void;
+  /** The chat's messages since then (Unix seconds), from memory and the page's database. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- as above
+  messagesBackTo(chat: any, sinceSeconds: number): Promise<any[]>;
 }
 
 /** One part of the bridge: runs in the page, may import nothing but types, and adds to the bridge. */

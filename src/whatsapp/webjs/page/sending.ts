@@ -12,6 +12,8 @@ export const sending: BridgePart = (bridge, page) => {
   let queue: Promise<unknown> = Promise.resolve();
   const known = new Set<string>();
   const onAdded = new Map<string, () => void>();
+  /** Messages that were refused before they were told as stored. */
+  const refusedEarly = new Map<string, () => void>();
 
   bridge.send = (messages) => {
     for (const message of messages) {
@@ -35,12 +37,20 @@ export const sending: BridgePart = (bridge, page) => {
     try {
       report(await deliver(message));
     } catch (error: any) {
-      report({ kind: 'error', waId: message.waId, detail: String(error?.message ?? error).slice(0, 500) });
+      report({ kind: 'error', waId: message.waId, detail: bridge.describe(error) });
     } finally {
       known.delete(message.waId);
       onAdded.delete(message.waId);
+      refusedEarly.get(message.waId)?.();
+      refusedEarly.delete(message.waId);
     }
   }
+
+  bridge.sendFailed = (key, detail) => {
+    const tell = () => report({ kind: 'failed', waId: key.id, waKey: text(key), detail });
+    if (known.has(key.id)) refusedEarly.set(key.id, tell);
+    else tell();
+  };
 
   async function deliver(message: PageSend): Promise<PageRecord> {
     const { waId } = message;
@@ -50,11 +60,8 @@ export const sending: BridgePart = (bridge, page) => {
     }
     const wid = widFactory.createWid(message.chat);
     const isPerson = wid.server === 'c.us' || wid.isUser?.();
-    if (isPerson && !Chat.get(wid)) {
-      const exists = await page.require('WAWebQueryExistsJob').queryWidExists(wid);
-      if (!exists?.wid)
-        return { kind: 'refused', waId, reason: 'not_on_whatsapp', detail: `${message.chat} is not on WhatsApp` };
-    }
+    if (isPerson && !Chat.get(wid) && (await isUnknown(wid)))
+      return { kind: 'refused', waId, reason: 'not_on_whatsapp', detail: `${message.chat} is not on WhatsApp` };
     const chat = await page.WWebJS.getChat(message.chat, { getAsModel: false });
     if (!chat)
       return { kind: 'refused', waId, reason: 'chat_not_found', detail: `WhatsApp Web has no chat ${message.chat}` };
@@ -65,10 +72,31 @@ export const sending: BridgePart = (bridge, page) => {
       ...(message.media ? { media: message.media } : {}),
       extraOptions: { id: key },
     };
+    if (!canPreview()) delete options.linkPreview;
     await page.WWebJS.sendMessage(chat, message.text, options);
     const stored = Msg.get(text(key));
     if (!stored) throw new Error('WhatsApp Web did not store the message');
     return { kind: 'accepted', waId, waKey: text(key), ack: (stored.ack ?? 0) as Ack };
+  }
+
+  /** A text without its preview is better than none. */
+  function canPreview(): boolean {
+    try {
+      return typeof page.require('WAWebLinkPreviewChatAction').getLinkPreview === 'function';
+    } catch {
+      return false;
+    }
+  }
+
+  /** A page that cannot be asked sends without asking: WhatsApp Web itself refuses what is not there. */
+  async function isUnknown(wid: any): Promise<boolean> {
+    let ask;
+    try {
+      ask = page.require('WAWebQueryExistsJob').queryWidExists;
+    } catch {
+      // Gone: the self-test says so.
+    }
+    return ask ? !(await ask(wid))?.wid : false;
   }
 
   /** The key as whatsapp-web.js builds it (Utils.js, sendMessage), but with the id that the gateway chose. */

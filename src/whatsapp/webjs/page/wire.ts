@@ -16,6 +16,21 @@ export const wire: BridgePart = (bridge, page, bindingName) => {
     batch.push(record);
   };
 
-  // WhatsApp Web from 2.3000.1043220887 on keeps the serialized id under `$1` instead of `_serialized`.
+  bridge.describe = (error: any) => {
+    if (typeof error !== 'object' || error === null) return String(error).slice(0, 500);
+    const { name, message } = error;
+    const fields: Record<string, unknown> = {};
+    for (const key of Object.keys(error)) {
+      const value = error[key];
+      if (['string', 'number', 'boolean'].includes(typeof value)) fields[key] = value;
+    }
+    const own = Object.keys(fields).length > 0 ? ` ${JSON.stringify(fields)}` : '';
+    // An Error of the page's own says enough; a minified class is named with its fields.
+    return (
+      `${name && name !== 'Error' ? `${name}: ` : ''}${message ?? ''}${own}`.trim().slice(0, 500) || 'unknown error'
+    );
+  };
+
+  // Under `$1` from 2.3000.1043220887 on: read here too, so that sends need no shim.
   bridge.text = (id: any) => (typeof id === 'string' ? id : (id._serialized ?? id.$1 ?? id.toString()));
 };

@@ -1,0 +1,93 @@
+import { constants } from 'node:fs';
+import { copyFile, link, lstat, mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/**
+ * What holds the login of a linked device, in Chromium's profile layout. The key by which cookies are encrypted is the fixed one
+ * of `--password-store=basic`; `Local State` names it.
+ */
+const loginFiles = [
+  'Local State',
+  'Default/Cookies',
+  'Default/Cookies-journal',
+  'Default/IndexedDB',
+  'Default/Local Storage',
+  'Default/Network',
+  'Default/Preferences',
+  'Default/Session Storage',
+  'Default/Service Worker/Database',
+  'Default/WebStorage',
+];
+
+const kept = 2;
+/** An older copy knows too little of the talks since: WhatsApp would see a device that fell back in time. */
+const maxAgeMs = 14 * 86_400_000;
+
+/**
+ * Keeps a copy of what holds the login beside the profile, `<profileDir>.copy.<Unix ms>`; the two latest stay. The browser must be closed.
+ * Cheap: LevelDB never changes a table once it is written, so tables are hard links, and only logs and small files are copied.
+ */
+export async function keepCopy(profileDir: string, now = Date.now()): Promise<void> {
+  const dir = await realpath(profileDir);
+  const draft = `${dir}.copy.draft`;
+  await rm(draft, { recursive: true, force: true });
+  try {
+    for (const name of loginFiles) await copyTree(join(dir, name), join(draft, name));
+    await rename(draft, `${dir}.copy.${now}`);
+  } catch (error) {
+    // On a full disk, half a copy would only take room.
+    await rm(draft, { recursive: true, force: true });
+    throw error;
+  }
+  for (const { path } of (await copiesOf(dir)).slice(kept)) await rm(path, { recursive: true, force: true });
+  await rm(`${dir}.damaged`, { recursive: true, force: true });
+}
+
+/**
+ * Puts the latest copy in the place of the profile; the damaged one stays beside it as `<profileDir>.damaged` until the next good end.
+ * A copy is used once: one that does not help must not be tried for ever. False when there is none that is young enough.
+ */
+export async function restoreCopy(profileDir: string, now = Date.now()): Promise<boolean> {
+  const dir = await realpath(profileDir).catch(() => profileDir);
+  const [latest] = await copiesOf(dir);
+  if (!latest || now - latest.at > maxAgeMs) return false;
+  await rm(`${dir}.damaged`, { recursive: true, force: true });
+  await rename(dir, `${dir}.damaged`).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  await rename(latest.path, dir);
+  return true;
+}
+
+/** Removes all copies of a profile. */
+export async function removeCopies(profileDir: string): Promise<void> {
+  const dir = await realpath(profileDir).catch(() => profileDir);
+  for (const { path } of await copiesOf(dir)) await rm(path, { recursive: true, force: true });
+  for (const end of ['damaged', 'copy.draft']) await rm(`${dir}.${end}`, { recursive: true, force: true });
+}
+
+/** The copies of a profile, latest first. */
+async function copiesOf(dir: string): Promise<{ path: string; at: number }[]> {
+  const prefix = `${basename(dir)}.copy.`;
+  const names = await readdir(dirname(dir)).catch(() => []);
+  return names
+    .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
+    .map((name) => ({ path: join(dirname(dir), name), at: Number(name.slice(prefix.length)) }))
+    .toSorted((a, b) => b.at - a.at);
+}
+
+async function copyTree(from: string, to: string): Promise<void> {
+  const stats = await lstat(from).catch(() => null);
+  if (stats?.isDirectory()) {
+    await mkdir(to, { recursive: true });
+    for (const name of await readdir(from)) await copyTree(join(from, name), join(to, name));
+  } else if (stats?.isFile()) {
+    await mkdir(dirname(to), { recursive: true });
+    await (from.endsWith('.ldb') ? linkOrCopy(from, to) : copyFile(from, to, constants.COPYFILE_FICLONE));
+  }
+}
+
+/** Some file systems have no hard links. */
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  await link(from, to).catch(() => copyFile(from, to, constants.COPYFILE_FICLONE));
+}
