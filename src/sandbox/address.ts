@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 
 /** Gives the digits of a phone number. @throws Error when fewer than 5 or more than 15 digits remain */
 export function toPhone(text: string): string {
@@ -28,4 +28,9 @@ export function splitJid(jid: string): { user: string; server: string } {
 /** Identifies a message on the network: WhatsApp tells messages apart by sender and id. */
 export function messageKey(fromPhone: string, id: string): string {
   return `${fromPhone}/${id}`;
+}
+
+/** Returns a new message id, as phones make them. */
+export function newMessageId(): string {
+  return `3A${randomBytes(9).toString('hex').toUpperCase()}`;
 }

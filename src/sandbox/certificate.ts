@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
 /** A self-signed certificate that lives as long as the process. */
-export interface Certificate {
+interface Certificate {
   key: string;
   cert: string;
   /** Base64 SHA-256 of the public key, as Chromium's `--ignore-certificate-errors-spki-list` wants it. */

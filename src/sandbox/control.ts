@@ -1,9 +1,11 @@
 import { Router } from '@koa/router';
 import { createReadStream, existsSync } from 'node:fs';
 import qrcode from 'qrcode';
+import { target, toMedia, toSignal } from './control-inputs.ts';
 import { ControlError, guard, optionalText, readJson, text } from './control-request.ts';
+import { drifts, isDrift } from './drift.ts';
 import type { Fields } from './control-request.ts';
-import type { SandboxMedia } from './network.ts';
+import type { PasskeyOptions } from './passkeys.ts';
 import type { SandboxMessage } from './present.ts';
 import type { AckLevel } from './records.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -87,7 +89,13 @@ export function createSandboxControl(options: {
         qr: linked.some((device) => device.phone === phone) ? null : await qrOf(instanceId),
       })),
     );
-    ctx.body = { instances: list, people: network.people(), groups: network.groups(), acks: network.acks() };
+    ctx.body = {
+      instances: list,
+      people: network.people(),
+      groups: network.groups(),
+      acks: network.acks(),
+      drift: options.sandbox.drift(),
+    };
   });
 
   router.get('/api/qr', async (ctx) => {
@@ -101,9 +109,21 @@ export function createSandboxControl(options: {
     const fields = await readJson(ctx);
     const { instanceId } = await instance(fields);
     const name = optionalText(fields, 'name');
-    const person = { phone: text(fields, 'phone_number'), ...(name === undefined ? {} : { name }) };
-    await network.link(optionalText(fields, 'code') ?? (await waitForQr(instanceId)), person);
-    ctx.body = { linked: true };
+    const passkey = fields['passkey'] === true;
+    const person = { phone: text(fields, 'phone_number'), passkey, ...(name === undefined ? {} : { name }) };
+    const linked = network.link(optionalText(fields, 'code') ?? (await waitForQr(instanceId)), person);
+    // It takes a person to go on: who links does not wait for that.
+    if (passkey) linked.catch(() => undefined);
+    else await linked;
+    ctx.body = { linked: !passkey };
+  });
+
+  /** Uses the passkey of a person, as their own device does: `options` as the gateway shows them. */
+  router.post('/api/passkey', async (ctx) => {
+    const fields = await readJson(ctx);
+    const options = fields['options'] as PasskeyOptions | undefined;
+    if (typeof options?.challenge !== 'string') throw new ControlError(400, 'options must be those of the challenge');
+    ctx.body = network.signPasskey(text(fields, 'phone_number'), options);
   });
 
   router.post('/api/unlink', async (ctx) => {
@@ -131,6 +151,46 @@ export function createSandboxControl(options: {
     ctx.body = present(message);
   });
 
+  /** What the owner of the linked number writes on the phone itself. */
+  router.post('/api/write', async (ctx) => {
+    const fields = await readJson(ctx);
+    const content = optionalText(fields, 'text');
+    const message = network.write({
+      from: await phoneOf(fields),
+      to: text(fields, 'to'),
+      ...(content === undefined ? {} : { text: content }),
+      ...(fields['media'] === undefined ? {} : { media: toMedia(fields['media']) }),
+    });
+    ctx.body = present(message);
+  });
+
+  router.post('/api/edit', async (ctx) => {
+    const fields = await readJson(ctx);
+    ctx.body = present(network.edit({ ...target(fields), text: text(fields, 'text') }));
+  });
+
+  /** `for_me` deletes it on the phone `by` alone. */
+  router.post('/api/revoke', async (ctx) => {
+    const fields = await readJson(ctx);
+    const by = optionalText(fields, 'by');
+    const forMe = fields['for_me'] === true;
+    ctx.body = present(network.revoke({ ...target(fields), ...(by === undefined ? {} : { by }), forMe }));
+  });
+
+  router.post('/api/react', async (ctx) => {
+    const fields = await readJson(ctx);
+    const emoji = optionalText(fields, 'emoji') ?? '';
+    const as = fields['lid'] === true ? 'lid' : 'phone';
+    ctx.body = present(network.react({ ...target(fields), by: text(fields, 'by'), emoji, as }));
+  });
+
+  /** What goes on beside messages: see `toSignal` for the kinds and their fields. */
+  router.post('/api/signal', async (ctx) => {
+    const fields = await readJson(ctx);
+    const { callId } = network.signal(toSignal(fields, await phoneOf(fields)));
+    ctx.body = { told: true, ...(callId === undefined ? {} : { call_id: callId }) };
+  });
+
   router.post('/api/drop', async (ctx) => {
     const fields = await readJson(ctx);
     const seconds = Number(fields['seconds']);
@@ -155,6 +215,17 @@ export function createSandboxControl(options: {
     ctx.body = { acks };
   });
 
+  /** Takes effect when an instance is started again. */
+  router.post('/api/drift', async (ctx) => {
+    const { drift } = await readJson(ctx);
+    const names = Array.isArray(drift) ? drift.map(String) : [];
+    const unknown = names.find((name) => !isDrift(name));
+    if (unknown !== undefined || !Array.isArray(drift))
+      throw new ControlError(400, `drift must be a list of: ${Object.keys(drifts).join(', ')}, module-gone:NAME`);
+    options.sandbox.setDrift(names.filter(isDrift));
+    ctx.body = { drift: options.sandbox.drift() };
+  });
+
   router.get('/api/messages', async (ctx) => {
     const phone = ctx.query['instance_id'] === undefined ? undefined : await phoneOf(ctx.query);
     const since = ctx.query['since'] === undefined ? undefined : Number(ctx.query['since']);
@@ -176,21 +247,6 @@ export function createSandboxControl(options: {
   });
 
   return router;
-}
-
-function toMedia(value: unknown): SandboxMedia {
-  const fields = (typeof value === 'object' && value !== null ? value : {}) as Fields;
-  const data = text(fields, 'data');
-  if (!/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(data)) throw new ControlError(400, 'media.data is not base64');
-  const filename = optionalText(fields, 'filename');
-  const caption = optionalText(fields, 'caption');
-  return {
-    data: Buffer.from(data, 'base64'),
-    mimeType: text(fields, 'mime_type'),
-    ...(filename === undefined ? {} : { filename }),
-    ...(caption === undefined ? {} : { caption }),
-    ...(fields['voice'] === true ? { voice: true } : {}),
-  };
 }
 
 function present(message: SandboxMessage): Fields {
@@ -219,6 +275,9 @@ function present(message: SandboxMessage): Fields {
     changed_at: message.changedAt,
     repeats,
     acks,
+    edited: message.edited ?? false,
+    revoked: message.revoked ?? false,
+    reactions: message.reactions,
     content,
   };
 }

@@ -3,6 +3,7 @@ import type { AckLevel, MessageRecord, NetworkRecord } from './records.ts';
 import { newPerson } from './state.ts';
 import type { Device, NetworkState, Pending, StoredMessage } from './state.ts';
 import { messageKey } from './address.ts';
+import { offlineDoneNode, offlinePreviewNode } from './signals.ts';
 
 /** One open connection of a page. */
 export interface Session {
@@ -31,6 +32,8 @@ export interface Exchange {
   attach(session: Session, device: Device): void;
   detach(session: Session): void;
   sessionOf(device: string): Session | undefined;
+  /** Tells listeners of a message that somebody changed. */
+  changed(message: StoredMessage): void;
   setAcks(acks: AckLevel): void;
   onMessage(listener: (message: StoredMessage) => void): () => void;
   /** Gives simulated people's receipts that a stop cut off. */
@@ -40,6 +43,12 @@ export interface Exchange {
 }
 
 const STANZAS_PER_FRAME = 200;
+
+function countKinds(queue: readonly Pending[]): { messages: number; receipts: number; notifications: number } {
+  const count = (kinds: string[]): number => queue.filter(({ record }) => kinds.includes(record.kind)).length;
+  // Changes of messages travel as messages.
+  return { messages: count(['message', 'change']), receipts: count(['receipt']), notifications: count(['group']) };
+}
 
 /** Makes the exchange over a loaded state. `toWire` turns a waiting fact into what the page is told. */
 export function createExchange(options: {
@@ -131,14 +140,20 @@ export function createExchange(options: {
       sessions.get(device.device)?.close('conflict');
       session.device = device.device;
       sessions.set(device.device, session);
-      outgoing.set(device.device, [...device.queue]);
+      const { queue } = device;
+      outgoing.set(device.device, [...queue]);
+      session.push({ op: 'wap', node: offlinePreviewNode(countKinds(queue)) });
       flush(device);
+      session.push({ op: 'wap', node: offlineDoneNode(queue.length) });
       session.push({ op: 'offline_done' });
     },
     detach(session) {
       if (session.device !== undefined && sessions.get(session.device) === session) sessions.delete(session.device);
     },
     sessionOf: (device) => sessions.get(device),
+    changed(message) {
+      for (const listener of listeners) listener(message);
+    },
     setAcks(level) {
       acks = level;
     },

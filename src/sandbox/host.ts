@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { createCertificate } from './certificate.ts';
 
 /** A loopback stand-in for the host web.whatsapp.com. */
-export interface PageHost {
+interface PageHost {
   /** Chromium arguments that send web.whatsapp.com to it and every other name nowhere. */
   readonly chromiumArgs: string[];
   close(): Promise<void>;
@@ -15,14 +15,14 @@ const HOST = 'web.whatsapp.com';
  * Serves the page for every address of web.whatsapp.com but the first. The library answers `https://web.whatsapp.com/` itself;
  * after a logout the page goes to `/?post_logout=1`, which must come from here and never from the real WhatsApp.
  */
-export async function hostPage(html: string): Promise<PageHost> {
+export async function hostPage(html: () => string): Promise<PageHost> {
   const { key, cert, spkiHash } = createCertificate(HOST);
   const server = createServer({ key, cert }, (request, response) => {
     if (new URL(request.url ?? '/', `https://${HOST}`).pathname !== '/') {
       response.writeHead(404).end();
       return;
     }
-    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }).end(html);
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }).end(html());
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -1,16 +1,23 @@
+import { defineBlocking } from './page/blocking.ts';
+import { defineBroadcasts } from './page/broadcasts.ts';
+import { defineChanges } from './page/changes.ts';
 import { defineChats } from './page/chats.ts';
 import { defineConnection } from './page/connection.ts';
 import { defineContacts } from './page/contacts.ts';
 import { defineDatabase } from './page/database.ts';
+import { defineGroups } from './page/groups.ts';
 import { defineKeys } from './page/keys.ts';
 import { defineLogin } from './page/login.ts';
 import { defineMedia } from './page/media.ts';
 import { defineMessages } from './page/messages.ts';
 import { defineModels } from './page/models.ts';
+import { defineNotices } from './page/notices.ts';
 import type { PageConfig, SandboxPage } from './page/page.ts';
+import { definePasskey } from './page/passkey.ts';
 import { definePieces } from './page/pieces.ts';
 import { defineSending } from './page/sending.ts';
 import { defineSocket } from './page/socket.ts';
+import { defineStanzas } from './page/stanzas.ts';
 import { defineWids } from './page/wids.ts';
 
 /** The parts in the order they run: a part may use what those before it put into the page. */
@@ -24,10 +31,17 @@ const PARTS: readonly ((page: SandboxPage) => void)[] = [
   defineContacts,
   defineChats,
   defineMessages,
+  defineChanges,
   defineSending,
   defineMedia,
   definePieces,
+  defineGroups,
+  defineBlocking,
+  defineBroadcasts,
   defineSocket,
+  defineNotices,
+  defineStanzas,
+  definePasskey,
 ];
 
 /**
@@ -41,13 +55,16 @@ function openPage(config: PageConfig): SandboxPage {
   const page = {
     config,
     stanzas: {},
+    wap: {},
     define: (name: string, exports: unknown) => void modules.set(name, exports),
     require(name: string) {
       if (!modules.has(name)) throw new Error(`Requiring unknown module "${name}"`);
       return modules.get(name);
     },
   } as unknown as SandboxPage;
-  Object.assign(window, { require: page.require, Debug: { VERSION: config.version } });
+  const askedFor = (name: string): unknown =>
+    config.drift.includes(`module-gone:${name}`) ? page.require(`${name} (gone)`) : page.require(name);
+  Object.assign(window, { require: askedFor, Debug: { VERSION: config.version } });
   return page;
 }
 

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 
 /** What a message carries so that its receiver can fetch and check the file. */
-export interface MediaTicket {
+interface MediaTicket {
   directPath: string;
   mediaKey: string;
   mediaKeyTimestamp: number;

@@ -1,13 +1,15 @@
-import { randomBytes, randomInt } from 'node:crypto';
-import { toPhone, isOnWhatsApp } from './address.ts';
+import { randomInt } from 'node:crypto';
+import { isOnWhatsApp, newMessageId, toPhone } from './address.ts';
 import type { Exchange } from './exchange.ts';
 import type { MediaStore } from './media.ts';
 import type { Pairing } from './pairing.ts';
+import type { PasskeyAssertion, PasskeyOptions, Passkeys } from './passkeys.ts';
 import type { AckLevel, PersonRecord, WireContent } from './records.ts';
-import { presentMessage } from './present.ts';
-import type { SandboxMessage } from './present.ts';
+import { createMessageEdits, type MessageEdits } from './message-edits.ts';
+import { presentMessage, type SandboxMessage } from './present.ts';
 import type { StoredMessage } from './state.ts';
 import type { Cuts } from './cuts.ts';
+import { type SandboxSignal, signalNode } from './signals.ts';
 import { senderJid } from './wire.ts';
 
 /** A file as a simulated person sends it. */
@@ -21,7 +23,7 @@ export interface SandboxMedia {
 }
 
 /** A message from a simulated person. */
-export interface SandboxIncoming {
+interface SandboxIncoming {
   /** The phone of a linked number. Not needed for a group. */
   to: string;
   from: string;
@@ -40,14 +42,30 @@ export interface SandboxIncoming {
   content?: WireContent;
 }
 
+/** A message that the owner of a linked number writes on the phone. */
+type SandboxWritten = Pick<SandboxIncoming, 'text' | 'media' | 'id' | 'content'> & {
+  from: string;
+  /** A phone, or a group's id. */
+  to: string;
+};
+
 /** The phone's and the other people's side of the sandbox. Every method throws an Error that says what is wrong. */
-export interface SandboxNetwork {
-  /** Scans a QR code, or enters a pairing code, with this person's phone. Resolves when the device is linked. */
-  link(qrOrPairingCode: string, person: { phone: string; name?: string }): Promise<void>;
+export interface SandboxNetwork extends MessageEdits {
+  /**
+   * Scans a QR code, or enters a pairing code, with this person's phone. Resolves when the device is linked: with `passkey` only after
+   * the person has used it on the page.
+   */
+  link(qrOrPairingCode: string, person: { phone: string; name?: string; passkey?: boolean }): Promise<void>;
+  /** Uses the person's passkey as their own device does, on WhatsApp Web's site unless another is named. */
+  signPasskey(phone: string, options: PasskeyOptions, origin?: string): PasskeyAssertion;
   /** Removes every linked device from the phone. */
   unlink(phone: string): void;
   /** Sends a message as somebody else. */
   receive(message: SandboxIncoming): SandboxMessage;
+  /** Writes a message on the phone of a linked number, as its owner does. */
+  write(message: SandboxWritten): SandboxMessage;
+  /** Shows the linked number what goes on beside messages; it is not kept for devices that are away. */
+  signal(signal: SandboxSignal): { callId?: string };
   /** Cuts the connection of that number for `ms` milliseconds. */
   drop(phone: string, ms: number): void;
   /** Lists messages, oldest first: all, those of one number, those changed at or after `since` (Unix ms). */
@@ -67,11 +85,12 @@ export interface SandboxNetwork {
 export function createSandboxNetwork(options: {
   exchange: Exchange;
   pairing: Pairing;
+  passkeys: Passkeys;
   media: MediaStore;
   cuts: Cuts;
   now: () => number;
 }): SandboxNetwork {
-  const { exchange, pairing, media, cuts, now } = options;
+  const { exchange, pairing, passkeys, media, cuts, now } = options;
   const { state } = exchange;
 
   function onNetwork(text: string): string {
@@ -93,7 +112,7 @@ export function createSandboxNetwork(options: {
     return message.fromPhone === phone || message.levels.has(phone);
   }
 
-  function contentOf({ text, media: file, content }: SandboxIncoming): WireContent {
+  function contentOf({ text, media: file, content }: Pick<SandboxIncoming, 'text' | 'media' | 'content'>): WireContent {
     if (content) return content;
     if (!file) {
       if (text === undefined || text === '') throw new Error('A message needs text or media');
@@ -113,6 +132,7 @@ export function createSandboxNetwork(options: {
     async link(code, person) {
       await pairing.link(code, { ...person, phone: onNetwork(person.phone) });
     },
+    signPasskey: (phone, asked, origin) => passkeys.sign(onNetwork(phone), asked, origin),
     unlink(text) {
       for (const { device } of devicesOf(text).devices) {
         const session = exchange.sessionOf(device);
@@ -133,7 +153,7 @@ export function createSandboxNetwork(options: {
       });
       const jid = senderJid(from, message.as ?? 'phone');
       const stored = exchange.accept({
-        id: message.id ?? `3A${randomBytes(9).toString('hex').toUpperCase()}`,
+        id: message.id ?? newMessageId(),
         from: jid,
         fromPhone: from,
         to,
@@ -142,6 +162,33 @@ export function createSandboxNetwork(options: {
         content: contentOf(message),
       });
       return present(stored);
+    },
+    write(message) {
+      const { phone } = devicesOf(message.from);
+      const isGroup = message.to.endsWith('@g.us');
+      if (isGroup && !state.groups.get(message.to)?.members.includes(phone))
+        throw new Error(`${phone} is not a member of ${message.to}`);
+      const to = isGroup ? message.to : `${onNetwork(message.to)}@c.us`;
+      if (!isGroup) exchange.person(toPhone(message.to));
+      const from = senderJid(phone, 'phone');
+      const stored = exchange.accept({
+        id: message.id ?? newMessageId(),
+        from,
+        fromPhone: phone,
+        to,
+        ...(isGroup ? { author: from } : {}),
+        at: now(),
+        content: contentOf(message),
+      });
+      return present(stored);
+    },
+    ...createMessageEdits({ exchange, onNetwork, present, now }),
+    signal(told) {
+      const { devices } = devicesOf(told.to);
+      const sender = senderJid(onNetwork(told.from), told.as ?? 'phone');
+      const { node, callId } = signalNode(told, sender, now());
+      for (const { device } of devices) exchange.sessionOf(device)?.push({ op: 'wap', node });
+      return callId === undefined ? {} : { callId };
     },
     drop(text, ms) {
       const { phone, devices } = devicesOf(text);

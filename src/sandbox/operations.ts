@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { isOnWhatsApp, splitJid, toPhone } from './address.ts';
 import type { Exchange, Session } from './exchange.ts';
 import type { MediaStore } from './media.ts';
 import type { Pairing } from './pairing.ts';
+import type { PasskeyAssertion, Passkeys } from './passkeys.ts';
 import type { WireContent } from './records.ts';
 import type { Device } from './state.ts';
 import { presentGroup } from './wire.ts';
@@ -26,12 +28,13 @@ export interface Operations {
 export function createOperations(options: {
   exchange: Exchange;
   pairing: Pairing;
+  passkeys: Passkeys;
   media: MediaStore;
   now: () => number;
   /** Says whether the number's connection is cut on purpose right now. */
   isCut: (phone: string) => boolean;
 }): Operations {
-  const { exchange, pairing, media, now, isCut } = options;
+  const { exchange, pairing, passkeys, media, now, isCut } = options;
   const { state } = exchange;
 
   function linked(session: Session): Device {
@@ -69,6 +72,13 @@ export function createOperations(options: {
       if (!isOnWhatsApp(digits)) throw new Error(`${digits} is not on WhatsApp`);
       return { code: pairing.code(session, digits) };
     },
+    passkey_options: (session) => passkeys.options(session, pairing.scanned(session)),
+    /** The person's answer; the phone then shows the code that the page shows too. */
+    passkey_prologue(session, { assertion }) {
+      passkeys.check(session, pairing.scanned(session), assertion as PasskeyAssertion);
+      return { code: randomBytes(5).toString('hex').slice(0, 8).toUpperCase() };
+    },
+    passkey_confirm: (session) => pairing.proceed(session),
     /** The page has stored its login. */
     paired(session, { device: key }) {
       pairing.confirm(session, String(key));

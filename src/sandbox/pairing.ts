@@ -1,5 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { Exchange, Session } from './exchange.ts';
+import { passkeyRequestNode } from './signals.ts';
 
 /** Gives QR refs and pairing codes to pages that are not linked, and links them when a phone takes one. */
 export interface Pairing {
@@ -7,8 +8,15 @@ export interface Pairing {
   ref(session: Session): string;
   /** Gives a fresh eight-letter code that only `phone` can enter. */
   code(session: Session, phone: string): string;
-  /** Links the page that shows `code`. Resolves when the page has stored its login. @throws Error when unknown or expired */
-  link(code: string, person: { phone: string; name?: string }): Promise<void>;
+  /**
+   * Links the page that shows `code`, after its passkey step where `passkey` says so. Resolves when the page has stored its login.
+   * @throws Error when unknown or expired
+   */
+  link(code: string, person: { phone: string; name?: string; passkey?: boolean }): Promise<void>;
+  /** The phone of the page that is being linked. @throws Error when nobody scanned it */
+  scanned(session: Session): string;
+  /** The person has shown who they are: the page gets its login. */
+  proceed(session: Session): void;
   /** The page has stored its login under this device key. */
   confirm(session: Session, device: string): void;
   /** The page is gone: its refs and codes are void. */
@@ -40,7 +48,21 @@ export function createPairing(options: { exchange: Exchange; now: () => number }
     return offer;
   }
 
+  function proceed(session: Session): void {
+    const wait = waiting.get(session);
+    if (!wait) throw new Error('Nobody scanned this page');
+    const { phone, number } = wait;
+    const { lid, name } = exchange.person(phone);
+    session.push({ op: 'pair', me: { phone, lid, name: name ?? phone, number } });
+  }
+
   return {
+    proceed,
+    scanned(session) {
+      const wait = waiting.get(session);
+      if (!wait) throw new Error('Nobody scanned this page');
+      return wait.phone;
+    },
     ref(session) {
       withdraw(session, 'ref');
       const ref = `2@${randomBytes(48).toString('base64')}`;
@@ -53,17 +75,18 @@ export function createPairing(options: { exchange: Exchange; now: () => number }
       offers.set(code, { session, phone });
       return code;
     },
-    link(code, { phone, name }) {
+    link(code, { phone, name, passkey = false }) {
       const offer = offerFor(code);
       if (offer.phone !== undefined && offer.phone !== phone) {
         throw new Error(`This pairing code was made for ${offer.phone}, not for ${phone}`);
       }
       if (waiting.has(offer.session)) throw new Error('This QR or pairing code is being scanned already');
-      const person = exchange.person(phone, name === undefined ? {} : { name });
+      exchange.person(phone, name === undefined ? {} : { name });
       const number = Math.max(1, ...exchange.state.devicesOf(phone).map((device) => device.number)) + 1;
       return new Promise((resolve, reject) => {
         waiting.set(offer.session, { phone, number, resolve, reject });
-        offer.session.push({ op: 'pair', me: { phone, lid: person.lid, name: person.name ?? phone, number } });
+        if (passkey) offer.session.push({ op: 'wap', node: passkeyRequestNode() });
+        else proceed(offer.session);
       });
     },
     confirm(session, device) {

@@ -28,6 +28,11 @@ export interface SandboxMessage {
   repeats: number;
   /** The level its sender sees: 0 none, 1 server, 2 delivered, 3 read. */
   acks: AckLevel;
+  edited?: true;
+  /** Deleted for everyone. */
+  revoked?: true;
+  /** Phones and what they reacted with. */
+  reactions: Record<string, string>;
   /** Everything its type carries, in the words of WhatsApp Web. */
   content: Record<string, unknown>;
 }
@@ -71,6 +76,9 @@ export function presentMessage(
     changedAt: message.changedAt,
     repeats: message.repeats,
     acks: message.acks,
+    ...(message.edited ? { edited: true as const } : {}),
+    ...(message.revoked ? { revoked: true as const } : {}),
+    reactions: Object.fromEntries(message.reactions),
     content,
   };
 }

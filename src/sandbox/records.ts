@@ -26,7 +26,7 @@ export interface DeviceRecord {
 }
 
 /** A linked device was removed, by the phone or by its own logout. */
-export interface UnlinkRecord {
+interface UnlinkRecord {
   kind: 'unlink';
   device: string;
 }
@@ -58,8 +58,24 @@ export interface MessageRecord {
   content: WireContent;
 }
 
+/** Somebody changed a message: its text, its being there (for everyone, or on the phone `by` alone), or their reaction to it. */
+export interface ChangeRecord {
+  kind: 'change';
+  what: 'edit' | 'revoke' | 'remove' | 'react';
+  /** The message that is changed. */
+  key: string;
+  /** The id of the change itself: changes travel as messages. */
+  id: string;
+  by: string;
+  /** The address that `by` acts from. */
+  from: string;
+  at: number;
+  /** The new text, or the emoji. */
+  text?: string;
+}
+
 /** The same message id arrived again from the same sender. */
-export interface RepeatRecord {
+interface RepeatRecord {
   kind: 'repeat';
   key: string;
 }
@@ -74,7 +90,7 @@ export interface ReceiptRecord {
 }
 
 /** A linked device has stored everything up to journal line `line`. */
-export interface GotRecord {
+interface GotRecord {
   kind: 'got';
   device: string;
   line: number;
@@ -89,4 +105,5 @@ export type NetworkRecord =
   | MessageRecord
   | RepeatRecord
   | ReceiptRecord
+  | ChangeRecord
   | GotRecord;

@@ -10,8 +10,9 @@ import { createCuts } from './cuts.ts';
 import { createSandboxNetwork } from './network.ts';
 import type { SandboxNetwork } from './network.ts';
 import { createOperations } from './operations.ts';
-import type { Drift } from './page/page.ts';
+import type { Drift } from './drift.ts';
 import { createPairing } from './pairing.ts';
+import { createPasskeys } from './passkeys.ts';
 import type { AckLevel } from './records.ts';
 import { listenForPages } from './server.ts';
 import { createNetworkState } from './state.ts';
@@ -22,6 +23,10 @@ export interface Sandbox {
   /** How an instance's browser must be started to get the stand-in page: `webVersion`, `webVersionCache.path`, extra arguments. */
   readonly web: { version: string; cacheDir: string; chromiumArgs: string[] };
   readonly network: SandboxNetwork;
+  /** The changes that the page shows. */
+  drift(): Drift[];
+  /** Changes the page for every browser that opens it from now on; an open page stays as it is. */
+  setDrift(changes: Drift[]): void;
   /** Stops listening. Pages lose their connection; what the network knows stays in the folder. */
   close(): Promise<void>;
 }
@@ -46,34 +51,44 @@ const WEB_VERSION = '2.3000.0-sandbox';
 
 /** Opens (or continues) the sandbox in a folder. One process at a time. @throws Error when the journal is damaged */
 export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const { dir, acks = 3, now = Date.now, qrRotationMs = 20_000, syncDelayMs = 400, drift = [] } = options;
+  const { dir, acks = 3, now = Date.now, qrRotationMs = 20_000, syncDelayMs = 400 } = options;
   const state = createNetworkState();
   const journal: Journal = openJournal(join(dir, 'network.jsonl'), (record, line) => state.apply(record, line));
   const media = createMediaStore(join(dir, 'media'));
   const cuts = createCuts(now);
   const toWire: Parameters<typeof createExchange>[0]['toWire'] = (device, pending) => toStanza(state, device, pending);
   const exchange = createExchange({ journal, state, acks, now, toWire });
+  const passkeys = createPasskeys();
   const pairing = createPairing({ exchange, now });
-  const network = createSandboxNetwork({ exchange, pairing, media, cuts, now });
-  const operations = createOperations({ exchange, pairing, media, now, isCut: cuts.isCut });
+  const network = createSandboxNetwork({ exchange, pairing, passkeys, media, cuts, now });
+  const operations = createOperations({ exchange, pairing, passkeys, media, now, isCut: cuts.isCut });
   const server = await listenForPages({
     operations,
     onClose(session) {
       pairing.forget(session);
+      passkeys.forget(session);
       exchange.detach(session);
     },
   });
   exchange.resume();
 
-  const html = buildPage({ networkUrl: server.url, qrRotationMs, syncDelayMs, drift });
   const cacheDir = join(dir, 'web');
   mkdirSync(cacheDir, { recursive: true });
-  writeFileSync(join(cacheDir, `${WEB_VERSION}.html`), html);
-  const host = await hostPage(html);
+  let drift: Drift[] = [];
+  let html = '';
+  function setDrift(changes: Drift[]): void {
+    drift = changes;
+    html = buildPage({ networkUrl: server.url, qrRotationMs, syncDelayMs, drift });
+    writeFileSync(join(cacheDir, `${WEB_VERSION}.html`), html);
+  }
+  setDrift(options.drift ?? []);
+  const host = await hostPage(() => html);
 
   return {
     web: { version: WEB_VERSION, cacheDir, chromiumArgs: host.chromiumArgs },
     network,
+    drift: () => drift,
+    setDrift,
     async close() {
       exchange.stop();
       await server.close();

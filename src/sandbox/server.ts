@@ -8,7 +8,7 @@ import { SILENCE } from './operations.ts';
 import type { Operations, PageRequest } from './operations.ts';
 
 /** The loopback WebSocket that pages talk to. */
-export interface NetworkServer {
+interface NetworkServer {
   /** Where a page connects: loopback, a random port and this run's secret. */
   readonly url: string;
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 import { isOnWhatsApp, lidOf, messageKey, splitJid } from './address.ts';
 import type {
   AckLevel,
+  ChangeRecord,
   DeviceRecord,
   GroupRecord,
   MessageRecord,
@@ -12,8 +13,8 @@ import type {
 /** Something a linked device must still be told: the journal line it stands in and what it was. */
 export interface Pending {
   line: number;
-  record: MessageRecord | GroupRecord | ReceiptRecord;
-  /** For a receipt, the message it belongs to and the level that the sender now sees. */
+  record: MessageRecord | GroupRecord | ReceiptRecord | ChangeRecord;
+  /** The message that a receipt or a change belongs to; for a receipt also the level that the sender now sees. */
   message?: StoredMessage;
   level?: AckLevel;
 }
@@ -32,6 +33,11 @@ export interface StoredMessage extends MessageRecord {
   changedAt: number;
   /** Recipient phones and the level each has reached. */
   levels: Map<string, AckLevel>;
+  edited?: true;
+  /** Deleted for everyone. */
+  revoked?: true;
+  /** Phones and what they reacted with. */
+  reactions: Map<string, string>;
 }
 
 /** The network as its journal tells it. */
@@ -124,6 +130,7 @@ export function createNetworkState(): NetworkState {
         acks: server,
         changedAt: record.at,
         levels: new Map(to.map((phone) => [phone, server])),
+        reactions: new Map(),
       };
       messages.set(message.key, message);
       for (const phone of to) {
@@ -150,6 +157,14 @@ export function createNetworkState(): NetworkState {
       message.changedAt = record.at;
       return tell([message.fromPhone], { line, record, message, level });
     },
+    change(record, line) {
+      const message = messages.get(record.key);
+      if (!message) return [];
+      changes[record.what](message, record);
+      message.changedAt = record.at;
+      const phones = record.what === 'remove' ? [record.by] : [...message.levels.keys(), message.fromPhone];
+      return tell(phones, { line, record, message });
+    },
     got(record) {
       const queue = devices.get(record.device)?.queue ?? [];
       let done = 0;
@@ -171,6 +186,23 @@ export function createNetworkState(): NetworkState {
     unread: (reader, chat) => [...(unreadByChat.get(unreadKey(reader, chat)) ?? [])],
   };
 }
+
+/** What each kind of change makes of a message. */
+const changes: Record<ChangeRecord['what'], (message: StoredMessage, change: ChangeRecord) => void> = {
+  edit(message, { text }) {
+    message.edited = true;
+    message.content = { ...message.content, [message.content['directPath'] === undefined ? 'body' : 'caption']: text };
+  },
+  revoke(message) {
+    message.revoked = true;
+    message.content = { type: 'revoked' };
+  },
+  remove: () => undefined,
+  react(message, { by, text }) {
+    if (text) message.reactions.set(by, text);
+    else message.reactions.delete(by);
+  },
+};
 
 /** Makes the record of a number that nobody has named yet. */
 export function newPerson(phone: string, details: { name?: string; lidKnown?: boolean } = {}): PersonRecord {

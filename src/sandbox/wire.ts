@@ -1,6 +1,6 @@
 import { lidOf } from './address.ts';
 import type { NetworkState, Device, Pending, StoredMessage } from './state.ts';
-import type { GroupRecord } from './records.ts';
+import type { ChangeRecord, GroupRecord } from './records.ts';
 
 /** A waiting fact as a page is told it ("stanza"). One entry a kind of fact. */
 export type Stanza = Record<string, unknown>;
@@ -44,11 +44,29 @@ function presentMessage(state: NetworkState, device: Device, message: StoredMess
   };
 }
 
+/** The message that is changed is named as the page of this device knows it. */
+function presentChange(device: Device, change: ChangeRecord, message: StoredMessage): Stanza {
+  const fromMe = message.fromPhone === device.phone;
+  return {
+    kind: change.what,
+    id: message.id,
+    fromMe,
+    chat: fromMe || message.to.endsWith('@g.us') ? message.to : message.from,
+    ...(message.author === undefined ? {} : { author: message.author }),
+    changeId: change.id,
+    by: change.from,
+    byMe: change.by === device.phone,
+    atMs: change.at,
+    text: change.text ?? '',
+  };
+}
+
 /** Turns a waiting fact into a stanza for one linked device. `n` is what the page confirms. */
 export function toStanza(state: NetworkState, device: Device, pending: Pending): Stanza {
   const { record, message, line } = pending;
   const stanzas = {
     message: () => presentMessage(state, device, record as StoredMessage),
+    change: () => presentChange(device, record as ChangeRecord, message as StoredMessage),
     group: () => ({ kind: 'group', group: presentGroup(state, record as GroupRecord) }),
     receipt: () => ({
       kind: 'receipt',

@@ -58,6 +58,14 @@ afterAll(async () => {
 });
 
 describe('the control of the sandbox', () => {
+  it('changes the page for the next start, and knows what can be changed', async () => {
+    const refused = await call('drift', { drift: ['lid-chats', 'no-such-change'] });
+    expect(refused).toMatchObject({ status: 400, body: { error: expect.stringContaining('msg-key-renamed') } });
+    expect(await call('drift', { drift: ['lid-chats', 'module-gone:WAWap'] })).toMatchObject({ status: 200 });
+    expect((await call('state')).body).toMatchObject({ drift: ['lid-chats', 'module-gone:WAWap'] });
+    expect((await call('drift', { drift: [] })).body).toEqual({ drift: [] });
+  });
+
   it('waits for the QR code of an instance and scans it', async () => {
     const ready = once(client, 'ready');
     expect(await call('link', { instance_id: 'one', phone_number: `+${PHONE}`, name: 'Shop' })).toMatchObject({
@@ -177,6 +185,22 @@ describe('the phone simulator', () => {
       await page?.keyboard.press('Enter');
       expect((await coming)[0]).toMatchObject({ body: 'written back' });
       await page?.waitForFunction(() => document.querySelector('#stream')?.textContent?.includes('written back'));
+      page?.once('dialog', (dialog) => void dialog.accept('said better'));
+      await page?.$$eval('.bubble:last-child .acts button', ([react, edit]) => {
+        (react as HTMLElement).click();
+        (edit as HTMLElement).click();
+      });
+      await page?.waitForFunction(() =>
+        /said better.*👍.*edited/.test(document.querySelector('#stream')?.textContent ?? ''),
+      );
+      await page?.click('#own');
+      await page?.type('#text', 'from the phone itself');
+      await page?.keyboard.press('Enter');
+      await page?.waitForFunction(() =>
+        document.querySelector('.bubble.own:last-child')?.textContent?.includes('itself'),
+      );
+      await page?.$eval('.bubble:last-child .acts button:last-child', (remove) => (remove as HTMLElement).click());
+      await page?.waitForFunction(() => document.querySelector('.bubble:last-child')?.textContent?.includes('Deleted'));
       const path = process.env['SIMULATOR_PICTURE'];
       if (path) await page?.screenshot({ path: path as `${string}.png` });
       expect(errors).toEqual([]);

@@ -5,7 +5,7 @@ export function defineDatabase(page: SandboxPage): void {
   const NAME = 'model-storage';
   /** How long a write that nobody waits for may stay in memory; any other write takes it along. */
   const LAZY_MS = 40;
-  const STORES = ['login', 'message', 'chat', 'contact'];
+  const STORES = ['login', 'message', 'chat', 'contact', 'reaction'];
   let opening: Promise<IDBDatabase> | undefined;
   let batch = new Map<string, Put>();
   let batched: Promise<void> | undefined;
@@ -25,9 +25,11 @@ export function defineDatabase(page: SandboxPage): void {
 
   function connect(): Promise<IDBDatabase> {
     opening ??= new Promise((resolve, reject) => {
-      const request = indexedDB.open(NAME, 1);
-      request.addEventListener('upgradeneeded', () => {
+      const request = indexedDB.open(NAME, 2);
+      request.addEventListener('upgradeneeded', ({ oldVersion }) => {
         const database = request.result;
+        database.createObjectStore('reaction', { keyPath: 'key' });
+        if (oldVersion === 1) return;
         database.createObjectStore('login', { keyPath: 'key' });
         database.createObjectStore('chat', { keyPath: 'key' });
         database.createObjectStore('contact', { keyPath: 'key' });
@@ -84,13 +86,14 @@ export function defineDatabase(page: SandboxPage): void {
       clearTimeout(lazyTimer);
       lazyTimer = undefined;
       const stores = [...new Set(puts.map(({ store }) => store))];
-      await write(
-        stores,
-        (transaction) => {
-          for (const { store, record } of puts) transaction.objectStore(store).put(record());
-        },
-        stores.includes('login'),
-      );
+      if (stores.length > 0)
+        await write(
+          stores,
+          (transaction) => {
+            for (const { store, record } of puts) transaction.objectStore(store).put(record());
+          },
+          stores.includes('login'),
+        );
       for (const resolve of done) resolve();
     });
     return batched;
@@ -129,6 +132,10 @@ export function defineDatabase(page: SandboxPage): void {
       batch.set(`${store}/${key}`, { store, record });
       lazyTimer ??= setTimeout(() => void flush(), LAZY_MS);
       return new Promise((resolve) => lazyDone.push(resolve));
+    },
+    remove(store, key) {
+      batch.delete(`${store}/${key}`);
+      return write([store], (transaction) => void transaction.objectStore(store).delete(key));
     },
     unsent: () => cursor('unsent', IDBKeyRange.bound([1, 0], [1, Infinity]), 'next', Infinity),
     earlier: (chat, order, count) =>

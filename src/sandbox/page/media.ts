@@ -94,6 +94,7 @@ export function defineMedia(page: SandboxPage): void {
     const filehash = await hash(bytes);
     remember(filehash, bytes);
     return new MediaData({
+      ...(page.config.drift.includes('stale-media-id') ? { __x_id: '1' } : {}),
       type,
       mimetype,
       size: file.size,
@@ -174,11 +175,14 @@ export function defineMedia(page: SandboxPage): void {
     filehash: string;
     mediaKey?: string;
     type: string;
+    mimetype?: string;
     downloadQpl: { addAnnotations(values: object): unknown };
   }
 
   async function downloadAndMaybeDecrypt(options: DownloadOptions): Promise<ArrayBuffer> {
-    const { directPath, encFilehash, filehash, mediaKey, type } = options;
+    const { directPath, encFilehash, filehash, mediaKey, mimetype, type } = options;
+    if (mimetype === undefined && page.config.drift.includes('media-needs-mimetype'))
+      throw new TypeError("Cannot read properties of undefined (reading 'split')");
     options.downloadQpl.addAnnotations({ string: { mediaType: type } });
     if (mediaKey === undefined) throw new Error(`decryptMedia: missing key for type ${type}`);
     if (encFilehash === undefined || directPath === undefined)

@@ -19,6 +19,8 @@ export function defineMessages(page: SandboxPage): void {
 
   class Msg extends (page.Model as new (values: Record<string, unknown>) => MsgModel) {
     constructor(values: Record<string, unknown>) {
+      if (values['__x_id'] !== undefined)
+        throw new Error("Data passed to getter must include an id property (it's how we memoize) but got undefined");
       const own: Record<string, unknown> = {};
       for (const name of Object.keys(values)) {
         const value = values[name];
@@ -123,9 +125,25 @@ export function defineMessages(page: SandboxPage): void {
     const before = Number(chat['loadedTo'] ?? (inMemory.length > 0 ? Math.min(...inMemory) : Number.MAX_SAFE_INTEGER));
     const rows = (await page.database.earlier(String(chat.id), before, LOAD_COUNT)).toReversed();
     chat.hide({ loadedTo: rows[0]?.order ?? before });
-    return rows.map((row) => page.Msg.get(row.key) ?? fromRow(row));
+    // As in the real page, what was loaded is in the chat from then on.
+    return chat.msgs.add(rows.map((row) => page.Msg.get(row.key) ?? fromRow(row)));
   }
-  page.define('WAWebChatLoadMessages', { loadEarlierMsgs });
+  interface Anchor {
+    remote: Wid;
+    id?: string;
+  }
+  /** Gives plain fields, oldest first; an anchor without an id stands after the last message of its chat. */
+  async function msgFindByDirection({ anchor, count }: { anchor: Anchor; count: number; direction: 'before' }) {
+    const row = anchor.id ? await page.database.get<MessageRow>('message', anchor.toString()) : undefined;
+    if (anchor.id && !row) return { messages: [], status: 404 };
+    const before = row?.order ?? Number.MAX_SAFE_INTEGER;
+    const rows = (await page.database.earlier(String(anchor.remote), before, count)).toReversed();
+    return { messages: rows.map(({ data }) => page.decode(data)), status: 200 };
+  }
+  if (page.config.drift.includes('history-by-direction')) {
+    page.define('WAWebChatLoadMessages', {});
+    page.define('WAWebDBMessageFindLocal', { msgFindByDirection });
+  } else page.define('WAWebChatLoadMessages', { loadEarlierMsgs });
 
   page.storeMsg = (msg, isUrgent = true) => {
     const row = (): Record<string, unknown> => toRow(msg) as unknown as Record<string, unknown>;

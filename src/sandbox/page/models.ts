@@ -143,6 +143,14 @@ export function defineModels(page: SandboxPage): void {
       model.left(this as unknown as Emitter);
     }
 
+    replaceId(from: unknown, to: unknown): void {
+      const model = this.#models.get(String(from));
+      if (!model) return;
+      this.#models.delete(String(from));
+      model.id = to;
+      this.#models.set(String(to), model);
+    }
+
     getModelsArray(): unknown[] {
       return [...this.#models.values()];
     }

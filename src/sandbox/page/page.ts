@@ -1,14 +1,9 @@
+import type { Drift } from '../drift.ts';
+
 /**
  * What the parts of the stand-in page share. Types only: each part is one function whose source text is put into the page,
  * so it may use this object, its own locals and the browser, and nothing else.
  */
-
-/** A change of WhatsApp Web that broke gateways before, to be shown on purpose. */
-export type Drift =
-  /** `MsgKey._serialized` is called `$1` (WhatsApp Web ≥ 2.3000.1043220887, July 2026). */
-  | 'msg-key-renamed'
-  /** Chats with a person are kept under the LID, whichever address was asked for. */
-  | 'lid-chats';
 
 /** What the gateway's side of the sandbox tells the page when it is built. */
 export interface PageConfig {
@@ -89,6 +84,8 @@ export interface Collection<T = Model> extends Emitter {
   get(id: unknown): T | undefined;
   add(models: T | T[]): T[];
   remove(model: T): void;
+  /** Gives a model of the collection another key, silently. */
+  replaceId(from: unknown, to: unknown): void;
   getModelsArray(): T[];
 }
 
@@ -103,6 +100,7 @@ export interface Database {
   put(store: string, key: string, record: () => Record<string, unknown>): Promise<void>;
   /** The same, with the next `put` or shortly after: for what may be lost because the network tells it again. */
   putSoon(store: string, key: string, record: () => Record<string, unknown>): Promise<void>;
+  remove(store: string, key: string): Promise<void>;
   /** Messages that were stored and never acknowledged by the server, oldest first. */
   unsent(): Promise<MessageRow[]>;
   /** Up to `count` messages of a chat that stand before `order`, newest first. */
@@ -190,6 +188,8 @@ export interface SandboxPage {
   socket: Model & { state: string; stream: string; hasSynced: boolean };
   /** What to do with each kind of stanza, in order; the frame is confirmed when every promise given here has resolved. */
   readonly stanzas: Record<string, (stanza: Stanza) => Promise<void>>;
+  /** What to do with stanzas that come off the wire as such, by tag; those without an entry are only looked at. */
+  readonly wap: Record<string, (attrs: Record<string, unknown>) => unknown>;
   /** Reads from the profile what the stanzas of one frame are about, so that they can be taken in without waiting. */
   preload(stanzas: Stanza[]): Promise<void>;
   mePn(): Wid | undefined;

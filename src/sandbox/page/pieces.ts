@@ -30,16 +30,17 @@ export function definePieces(page: SandboxPage): void {
 
   page.define('WAWebBackendJobsCommon', { mediaTypeFromProtobuf: () => null });
   page.define('WAWebE2EProtoUtils', { typeAttributeFromProtobuf: () => 'text' });
+  /** Nothing is kept from this number. */
+  page.define('WAWebMexFetchReachoutTimelockJob', { mexFetchReachoutTimelock: async () => null });
+  page.define('WAWebMexFetchNewChatMessageCappingInfoJob', { mexFetchNewChatMessageCapping: async () => null });
   page.define('WAWebSyncGatingUtils', { isPlaceholderMessageResendEnabled: () => false });
   page.define('WAWebNonMessageDataRequestPlaceholderMessageResendUtils', {
     handlePlaceholderMsgsSeen: () => undefined,
   });
   page.define('WAWebCallCollection', { ...anything, $calls: new Map() });
-  page.define('WAWebAddonReactionTableMode', { reactionTableMode: { bulkUpsert: async () => undefined } });
   page.define('WAWebAddonPollVoteTableMode', { pollVoteTableMode: { bulkUpsert: async () => undefined } });
   page.define('WAWebMiscBrowserUtils', { info: () => ({ os: 'Linux', name: 'Chrome', version: '120' }) });
   page.define('WAWebUserPrefsUiRefresh', { setUiRefreshNuxAcked: () => undefined });
-  page.define('WAWebModalManager', { ModalManager: { close: () => undefined } });
   page.define('WAWebPhoneUtils', { formattedPhoneNumber: (jid: string) => `+${jid.split('@')[0] ?? ''}` });
   page.define('WAWebBizGatingUtils', {});
   page.define('WAWebMsgActionCapability', {

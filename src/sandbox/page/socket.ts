@@ -118,6 +118,7 @@ export function defineSocket(page: SandboxPage): void {
     page.learn({ pn: `${me.phone}@c.us`, lid: `${me.lid}@lid` });
     for (const group of groups) page.applyGroup(group);
     conn.set({ wid: page.mePn(), pushname: me.name, connected: true });
+    if (config.drift.includes('early-sync')) socket.set({ hasSynced: true });
     socket.set({ state: 'CONNECTED' });
     network.setOnline();
     work = work.then(page.sendUnsent).catch((error: unknown) => console.error(error));

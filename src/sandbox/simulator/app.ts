@@ -1,36 +1,14 @@
-/** A message as `/sandbox/api/messages` gives it. */
-interface SeenMessage {
-  id: string;
-  from: string;
-  author: string | null;
-  group: string | null;
-  from_phone: string;
-  to_phone: string | null;
-  type: string;
-  text: string | null;
-  caption: string | null;
-  media: { mime_type: string; filename: string | null; size_bytes: number; url: string } | null;
-  at: number;
-  changed_at: number;
-  repeats: number;
-  acks: number;
-  content: Record<string, unknown>;
-}
-
-interface SeenState {
-  instances: { instance_id: string; status: string; phone: string | null; online: boolean; qr: string | null }[];
-  people: { phone: string; lid: string; name?: string }[];
-  groups: { id: string; subject: string; members: string[] }[];
-  acks: number;
-}
+import type { Bubbles, Talk } from './bubbles.ts';
+import type { Kit } from './kit.ts';
+import type { SeenMessage, SeenState } from './seen.ts';
 
 /**
- * The simulator's code in the browser: self-contained, because its source text is put into the page.
+ * Runs the simulator in the browser. Like the other parts of the page it is self-contained, because its source text is put there.
  * What people and gateways wrote is only ever set as text, never as HTML.
  */
-export function runSimulator(): void {
+export function runSimulator(kit: Kit, createBubbles: (kit: Kit, talk: Talk) => Bubbles): void {
+  const { at, field, make, call, complain, time } = kit;
   const POLL_MS = 1000;
-  const TICKS = ['…', '✓', '✓✓', '✓✓'];
   const COLOURS = ['#00a884', '#0b7bc1', '#c2185b', '#7b5ea7', '#d17a00', '#4e7d3a'];
   let state: SeenState = { instances: [], people: [], groups: [], acks: 3 };
   let messages = new Map<string, SeenMessage>();
@@ -38,41 +16,9 @@ export function runSimulator(): void {
   let chat = '';
   let lastChange = 0;
   let drawn: Record<string, string> = {};
+  /** Calls that ring: chat → id. */
+  const calls = new Map<string, string>();
   const added = new Set<string>();
-
-  const at = (id: string): HTMLElement => document.getElementById(id) as HTMLElement;
-  const field = (id: string): HTMLInputElement => at(id) as HTMLInputElement;
-
-  /** Makes an element: properties, then children. Text becomes text nodes. */
-  function make(
-    tag: string,
-    properties: Record<string, unknown> = {},
-    ...children: (Node | string | null)[]
-  ): HTMLElement {
-    const element = Object.assign(document.createElement(tag), properties);
-    element.append(...children.filter((child) => child !== null));
-    return element;
-  }
-
-  async function call<T>(path: string, fields?: object): Promise<T> {
-    const init = fields && {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(fields),
-    };
-    const response = await fetch(`/sandbox/api/${path}`, init);
-    const answer = (await response.json()) as T & { error?: string };
-    if (!response.ok) throw new Error(answer.error ?? `The gateway answered ${response.status}`);
-    return answer;
-  }
-
-  let noteTimer = 0;
-  function complain(error: unknown): void {
-    at('note').textContent = error instanceof Error ? error.message : String(error);
-    at('note').hidden = false;
-    clearTimeout(noteTimer);
-    noteTimer = window.setTimeout(() => (at('note').hidden = true), 6000);
-  }
 
   /** Runs an action of a button and shows what goes wrong. */
   const act =
@@ -89,9 +35,8 @@ export function runSimulator(): void {
   const titleOf = (key: string): string => state.groups.find((group) => group.id === key)?.subject ?? nameOf(key);
   const keyOf = (message: SeenMessage): string =>
     message.group ?? (message.from_phone === current()?.phone ? (message.to_phone ?? '') : message.from_phone);
-  const time = (ms: number): string => new Date(ms).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
-  const size = (bytes: number): string =>
-    bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  const own = (): string => current()?.phone ?? '';
+  const { bubble, summary } = createBubbles(kit, { own, chat: () => chat, nameOf, act });
 
   function face(key: string): HTMLElement {
     const colour = COLOURS[[...key].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % COLOURS.length] ?? '';
@@ -170,53 +115,6 @@ export function runSimulator(): void {
     return card;
   }
 
-  function media({ media: file }: SeenMessage): HTMLElement | null {
-    if (!file) return null;
-    const { url, mime_type: mimeType } = file;
-    if (/^image\/(png|jpeg|gif|webp)/.test(mimeType))
-      return make('img', { src: url, alt: file.filename ?? 'picture', loading: 'lazy' });
-    if (mimeType.startsWith('video/')) return make('video', { src: url, controls: true, preload: 'metadata' });
-    if (mimeType.startsWith('audio/')) return make('audio', { src: url, controls: true, preload: 'metadata' });
-    const label = make(
-      'span',
-      {},
-      file.filename ?? 'file',
-      make('br'),
-      make('span', { className: 'quiet' }, `${mimeType} · ${size(file.size_bytes)}`),
-    );
-    return make('a', { className: 'file', href: url, download: file.filename ?? '' }, label);
-  }
-
-  /** What a message says, for types that are more than text. */
-  function words({ type, text, caption, content }: SeenMessage): string {
-    const special: Record<string, () => string> = {
-      location: () => `Location ${String(content['loc'] ?? '')} ${String(content['lat'])}, ${String(content['lng'])}`,
-      vcard: () => `Contact: ${String(content['vcardFormattedName'] ?? 'contact')}`,
-      poll_creation: () => `Poll: ${String(content['pollName'] ?? 'poll')}`,
-    };
-    return special[type]?.() ?? text ?? caption ?? '';
-  }
-
-  function bubble(message: SeenMessage): HTMLElement {
-    const isOwn = message.from_phone === current()?.phone;
-    const quoted = message.content['quotedMsg'] as { body?: string; caption?: string } | undefined;
-    const ticks = isOwn
-      ? make('span', { className: `ticks ${message.acks === 3 ? 'read' : ''}` }, TICKS[message.acks] ?? '')
-      : null;
-    const lid = message.from.endsWith('@lid') ? make('span', {}, 'LID') : null;
-    const repeats =
-      message.repeats > 0 ? make('span', { title: 'The same id came again' }, `×${message.repeats + 1}`) : null;
-    return make(
-      'div',
-      { className: `bubble ${isOwn ? 'own' : ''}`, title: message.id },
-      message.group && !isOwn ? make('div', { className: 'author' }, nameOf(message.from_phone)) : null,
-      quoted ? make('div', { className: 'quote' }, quoted.body ?? quoted.caption ?? '…') : null,
-      media(message),
-      make('div', { className: 'text' }, words(message) || (message.media ? '' : `[${message.type}]`)),
-      make('div', { className: 'meta' }, repeats, lid, make('span', {}, time(message.at)), ticks),
-    );
-  }
-
   function show(): void {
     draw('instances', [state.instances, state.people, chosen], () =>
       state.instances.length > 0
@@ -229,11 +127,11 @@ export function runSimulator(): void {
     const keys = [...new Set([...last.keys(), ...added])].toSorted(
       (one, other) => (last.get(other)?.at ?? Infinity) - (last.get(one)?.at ?? Infinity),
     );
-    draw('chats', [keys.map((key) => [key, last.get(key)?.id, titleOf(key)]), chat], () =>
+    draw('chats', [keys.map((key) => [key, last.get(key)?.id, last.get(key)?.changed_at, titleOf(key)]), chat], () =>
       keys.length > 0
         ? keys.map((key) => {
             const message = last.get(key);
-            const preview = message ? words(message) || `[${message.type}]` : 'New person';
+            const preview = message ? summary(message) : 'New person';
             const who = make(
               'span',
               { className: 'who' },
@@ -260,11 +158,11 @@ export function runSimulator(): void {
     const shown = mine.filter((message) => keyOf(message) === chat);
     const stream = at('stream');
     const wasAtEnd = stream.scrollHeight - stream.scrollTop - stream.clientHeight < 80;
-    const isNew = draw('stream', [chat, shown.map(({ id, acks, repeats }) => [id, acks, repeats]), state.people], () =>
+    const isNew = draw('stream', [chat, shown.map(({ media: _media, ...rest }) => rest), state.people], () =>
       shown.map(bubble),
     );
     if (isNew && wasAtEnd) stream.scrollTop = stream.scrollHeight;
-    draw('head', [chat, titleOf(chat)], () =>
+    draw('head', [chat, titleOf(chat), calls.get(chat)], () =>
       chat
         ? [
             face(chat),
@@ -274,6 +172,7 @@ export function runSimulator(): void {
               make('b', {}, titleOf(chat)),
               make('div', { className: 'quiet' }, chat.includes('@') ? chat : `+${chat}`),
             ),
+            chat.includes('@') ? null : liveActions(),
           ]
         : ['Choose a chat, or add a person.'],
     );
@@ -286,7 +185,28 @@ export function runSimulator(): void {
         .map((phone) => make('option', { value: phone }, nameOf(phone))),
     );
     field('text').placeholder = chat ? `Write as ${group ? 'this member' : titleOf(chat)} …` : '';
-    for (const id of ['text', 'file', 'lid', 'send']) field(id).disabled = !chat || !current()?.phone;
+    for (const id of ['text', 'file', 'lid', 'own', 'send']) field(id).disabled = !chat || !current()?.phone;
+  }
+
+  /** What a person does beside writing. */
+  function liveActions(): HTMLElement {
+    const signal = (fields: object): Promise<{ call_id?: string }> =>
+      call('signal', { instance_id: chosen, from: chat, ...fields });
+    const ringing = calls.get(chat);
+    const ring = async (): Promise<void> => {
+      const { call_id } = await signal({ type: 'call' });
+      if (call_id) calls.set(chat, call_id);
+    };
+    const hangUp = async (): Promise<void> => {
+      await signal({ type: 'call_end', call_id: ringing });
+      calls.delete(chat);
+    };
+    return make(
+      'span',
+      { className: 'acts' },
+      make('button', { onclick: act(() => signal({ type: 'typing' })) }, 'Type'),
+      make('button', { onclick: act(ringing ? hangUp : ring) }, ringing ? 'Hang up' : 'Call'),
+    );
   }
 
   function choose(id: string): void {
@@ -337,14 +257,17 @@ export function runSimulator(): void {
     const file = field('file').files?.[0];
     if (text.trim() === '' && !file) return;
     const isGroup = chat.endsWith('@g.us');
-    await call('receive', {
-      instance_id: chosen,
-      from: isGroup ? field('as').value : chat,
-      text,
-      lid: field('lid').checked,
-      ...(isGroup ? { group: chat } : {}),
-      ...(file ? { media: { ...(await readFile(file)), caption: text } } : {}),
-    });
+    const attached = file ? { media: { ...(await readFile(file)), caption: text } } : {};
+    if (field('own').checked) await call('write', { instance_id: chosen, to: chat, text, ...attached });
+    else
+      await call('receive', {
+        instance_id: chosen,
+        from: isGroup ? field('as').value : chat,
+        text,
+        lid: field('lid').checked,
+        ...(isGroup ? { group: chat } : {}),
+        ...attached,
+      });
     field('text').value = '';
     field('file').value = '';
     at('file-name').textContent = 'Attach';

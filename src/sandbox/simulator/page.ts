@@ -1,8 +1,13 @@
 import { createHash } from 'node:crypto';
 import { runSimulator } from './app.ts';
+import { createBubbles } from './bubbles.ts';
+import { createKit } from './kit.ts';
 import { simulatorStyle } from './style.ts';
 
-const script = `(${runSimulator.toString()})();`.replaceAll('</script', String.raw`<\/script`);
+const script = `(${runSimulator.toString()})((${createKit.toString()})(), ${createBubbles.toString()});`.replaceAll(
+  '</script',
+  String.raw`<\/script`,
+);
 const sourceOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
 /** The headers of the simulator page: only its own script runs, and it talks to its own server alone. */
@@ -58,6 +63,7 @@ export function simulatorPage(): string {
 <textarea id="text" rows="1" aria-label="Message"></textarea>
 <label class="attach"><input id="file" type="file"><span id="file-name">Attach</span></label>
 <label class="quiet"><input id="lid" type="checkbox"> as LID</label>
+<label class="quiet" title="Write as the owner of the linked number, on the phone itself"><input id="own" type="checkbox"> as owner</label>
 <button class="main" id="send">Send</button>
 </form>
 </main>

@@ -41,6 +41,12 @@ main > .head { display: flex; gap: 12px; align-items: center; padding: 10px 20px
 .bubble .meta { display: flex; justify-content: flex-end; gap: 6px; font-size: 11px; color: var(--grey); }
 .bubble .quote { border-left: 3px solid var(--green); background: #0000000d; padding: 4px 8px; border-radius: 6px; font-size: 13px; white-space: pre-wrap; }
 .bubble .author { font-size: 12px; font-weight: 600; color: var(--green); }
+.bubble.gone .text { font-style: italic; color: var(--grey); }
+.bubble .reactions { font-size: 13px; }
+.bubble .acts { display: none; gap: 4px; margin-right: auto; }
+.bubble:hover .acts, .bubble:focus-within .acts { display: flex; }
+.bubble .acts button { padding: 0 6px; font-size: 12px; border-radius: 6px; }
+main > .head .acts { margin-left: auto; display: flex; gap: 8px; }
 .ticks.read { color: #53bdeb; }
 .file { display: flex; gap: 8px; align-items: center; text-decoration: none; color: inherit; padding: 8px; background: #0000000d; border-radius: 8px; }
 .write { display: flex; gap: 10px; align-items: center; padding: 10px 20px; background: var(--pale); }
