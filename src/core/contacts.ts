@@ -4,6 +4,7 @@ import { type Jid, jidServer } from '../model/jid.ts';
 import { parseAddress } from '../model/phone.ts';
 import type { Caller } from '../model/token.ts';
 import { homeCountry } from './country.ts';
+import type { Features } from './features.ts';
 import type { Supervisor } from './supervisor.ts';
 
 /** What WhatsApp says of a number. */
@@ -16,8 +17,9 @@ export interface NumberCheck {
   error?: string;
 }
 
+/** The people whom instances can write to. */
 export interface Contacts {
-  /** Asks WhatsApp for each number, one after another. @throws GatewayError instance_not_ready | invalid_input */
+  /** Asks WhatsApp for each number, one after another. @throws GatewayError instance_not_ready | invalid_input | feature_unavailable */
   check(
     caller: Caller,
     input: { instance: Instance; numbers: string[]; country?: string | null },
@@ -30,9 +32,11 @@ const mostNumbers = 50;
 /** Returns the use cases of contacts. */
 export function createContacts({
   supervisor,
+  features,
   defaultCountry,
 }: {
   supervisor: Supervisor;
+  features: Pick<Features, 'require'>;
   defaultCountry: string | null;
 }): Contacts {
   return {
@@ -40,6 +44,7 @@ export function createContacts({
       if (numbers.length > mostNumbers)
         throw new GatewayError('invalid_input', `At most ${mostNumbers} numbers can be checked at once`);
       const client = supervisor.client(instance.id);
+      await features.require(instance.id, 'check_numbers');
       const home = homeCountry(country, instance, defaultCountry);
       const checks: NumberCheck[] = [];
       for (const number of numbers) checks.push(await checkOne(number, home, (jid) => client.checkNumber(jid)));

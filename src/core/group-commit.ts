@@ -1,5 +1,5 @@
 /** Writes items that come at the same time in one statement. */
-export interface GroupCommit<T> {
+interface GroupCommit<T> {
   /** Resolves when the item is committed; rejects with the reason its own write failed. */
   add(item: T): Promise<void>;
 }

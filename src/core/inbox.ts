@@ -1,19 +1,18 @@
 import type { Knex } from 'knex';
-import type { Logger } from 'pino';
-import { isMediaContent, type MediaContent, type MediaRef } from '../model/content.ts';
+import { isMediaContent } from '../model/content.ts';
 import { reasonOf } from '../model/errors.ts';
-import type { NewEvent } from '../model/events.ts';
 import type { Instance } from '../model/instance.ts';
-import { type Jid, jidServer } from '../model/jid.ts';
+import type { Jid } from '../model/jid.ts';
 import type { Message } from '../model/message.ts';
-import { type Clock, withTimeout } from '../model/time.ts';
 import type { Database } from '../store/database.ts';
 import type { InstanceStore } from '../store/instances.ts';
 import type { LidStore } from '../store/lids.ts';
 import type { MessageStore } from '../store/messages.ts';
-import type { ClientFile, ReceivedMessage, WhatsAppClient } from '../whatsapp/client.ts';
+import type { ReceivedMessage, WhatsAppClient } from '../whatsapp/client.ts';
 import type { Announcer } from './announcer.ts';
-import { createSlots } from './slots.ts';
+import { arrivalEvent, directionOf, lidPairs, toMessage } from './inbox/arrivals.ts';
+import { createFiles, type FilesDeps, outlastOutage } from './inbox/files.ts';
+import type { MissingFiles } from './media/missing-files.ts';
 
 /** Takes messages in: each is written once, with its event and its deliveries, in the order of its chat. */
 export interface Inbox {
@@ -21,11 +20,13 @@ export interface Inbox {
   receive(instanceId: string, messages: ReceivedMessage[]): void;
   /** Takes what arrived while the gateway was away, and files that were being fetched when it ended. */
   catchUp(instanceId: string, client: WhatsAppClient): Promise<void>;
+  /** Resolves when everything received so far in one of these chats has been announced. */
+  announced(instanceId: string, chats: Jid[]): Promise<void>;
   /** Resolves when everything received so far is written. */
   settled(): Promise<void>;
 }
 
-interface InboxDeps {
+interface InboxDeps extends FilesDeps {
   database: Database;
   messages: MessageStore;
   instances: InstanceStore;
@@ -33,12 +34,9 @@ interface InboxDeps {
   announcer: Announcer;
   /** Hears what people write, in the transaction that stores it. */
   listener?: { heard(trx: Knex.Transaction, instance: Instance, received: readonly Message[]): Promise<void> };
-  storeMedia(input: { accountId: string; file: ClientFile }): Promise<MediaRef>;
-  /** Returns the client of a ready instance; throws otherwise. */
-  client(instanceId: string): WhatsAppClient;
-  clock: Clock;
+  /** Takes files for which there is no room; absent: they are given up. */
+  missing?: Pick<MissingFiles, 'mark'>;
   newId: () => string;
-  log: Logger;
 }
 
 /** What one instance has received and not yet written. */
@@ -52,19 +50,15 @@ interface Lane {
   unannounced: Set<string>;
 }
 
-const mediaAttempts = 3;
-const mediaTimeoutMs = 45_000;
-const mediaPauseMs = 2_000;
-const parallelDownloads = 3;
 const batchSize = 256;
 /** Clocks differ and a crash may fall between two messages: the last minutes are looked at again, ids tell what is new. */
 const overlapMs = 600_000;
 
 /** Returns the inbox over all instances. */
 export function createInbox(deps: InboxDeps): Inbox {
-  const { database, messages, instances, lids, announcer, storeMedia, client, clock, newId, log } = deps;
+  const { database, messages, instances, lids, announcer, clock, newId, log } = deps;
   const lanes = new Map<string, Lane>();
-  const downloads = createSlots(parallelDownloads);
+  const files = createFiles(deps);
 
   function laneOf(instanceId: string): Lane {
     let lane = lanes.get(instanceId);
@@ -112,19 +106,26 @@ export function createInbox(deps: InboxDeps): Inbox {
       const rows = fresh.map((received) => {
         const mustWait =
           received.hasMedia || lane.chats.has(received.chat) || waiting.some(({ row }) => row.chat === received.chat);
-        const row = toMessage(
+        const senderPhone = received.senderPhone ?? phones.get(received.sender) ?? null;
+        const row = toMessage({
+          id: newId(),
           instance,
-          { ...received, senderPhone: received.senderPhone ?? phones.get(received.sender) ?? null },
+          received: { ...received, senderPhone },
           mustWait,
-        );
+          now: clock.now(),
+        });
         if (mustWait) waiting.push({ row, received });
         return row;
       });
       await messages.insert(rows, trx);
-      await deps.listener?.heard(trx, instance, rows);
+      await deps.listener?.heard(
+        trx,
+        instance,
+        rows.filter((row) => row.direction === 'in'),
+      );
       await announce(
         trx,
-        rows.filter((row) => row.state === 'received'),
+        rows.filter((row) => row.state !== 'fetching'),
       );
       await lids.remember(trx, lidPairs(fresh), clock.now());
       if (fresh.length > 0)
@@ -142,38 +143,17 @@ export function createInbox(deps: InboxDeps): Inbox {
     instanceId: string,
     batch: ReceivedMessage[],
   ): Promise<ReceivedMessage[]> {
-    const unique = [...new Map(batch.map((message) => [message.waId, message])).values()];
-    const known = await messages.knownInbound(trx, { instanceId, waIds: unique.map((message) => message.waId) });
-    return unique.filter((message) => !known.has(message.waId));
-  }
-
-  function toMessage(instance: Instance, received: ReceivedMessage, mustWait: boolean): Message {
-    return {
-      id: newId(),
-      accountId: instance.accountId,
-      instanceId: instance.id,
-      direction: 'in',
-      waId: received.waId,
-      waKey: received.waKey,
-      chat: received.chat,
-      sender: received.sender,
-      senderPhone: received.senderPhone,
-      senderName: received.senderName,
-      content: received.content,
-      state: mustWait ? 'fetching' : 'received',
-      reason: null,
-      ack: 0,
-      priority: 1,
-      attempts: 0,
-      expiresAt: null,
-      createdAt: clock.now(),
-      happenedAt: received.happenedAt,
-      ackedAt: null,
-    };
+    const fresh = new Map(batch.map((message) => [`${directionOf(message)} ${message.waId}`, message]));
+    for (const direction of ['in', 'out'] as const) {
+      const waIds = batch.filter((message) => directionOf(message) === direction).map((message) => message.waId);
+      for (const waId of await messages.known(trx, { instanceId, direction, waIds }))
+        fresh.delete(`${direction} ${waId}`);
+    }
+    return [...fresh.values()];
   }
 
   function announce(trx: Knex.Transaction, rows: Message[]): Promise<void> {
-    return announcer.enqueue(trx, rows.map(receivedEvent));
+    return announcer.enqueue(trx, rows.map(arrivalEvent));
   }
 
   // ---- files ----
@@ -181,12 +161,12 @@ export function createInbox(deps: InboxDeps): Inbox {
   /** The message is announced when its file is there, or cannot be had; messages of one chat keep their order. */
   function queueInChat(lane: Lane, row: Message, hasMedia: boolean): void {
     lane.unannounced.add(row.id);
-    const file = hasMedia ? fetchFile(row) : Promise.resolve(row);
+    const file = hasMedia ? files.withFile(row) : Promise.resolve(row);
     const turn = Promise.all([file, lane.chats.get(row.chat)])
-      .then(([message]) => publish(message))
+      .then(([message]) => outlastOutage(clock, () => publish(message)))
       .catch((error: unknown) =>
         log.error(
-          { instance: row.instanceId, message: row.waKey, error: reasonOf(error) },
+          { instance: row.instanceId, message: row.waId, error: reasonOf(error) },
           'a received message stays unannounced until the next start',
         ),
       )
@@ -197,39 +177,11 @@ export function createInbox(deps: InboxDeps): Inbox {
     lane.chats.set(row.chat, turn);
   }
 
-  async function fetchFile(row: Message): Promise<Message> {
-    const release = await downloads.take(new AbortController().signal);
-    try {
-      const file = await download(row);
-      const media = await storeMedia({ accountId: row.accountId, file });
-      return withContent(row, { media });
-    } catch (error) {
-      log.warn({ instance: row.instanceId, message: row.waKey, error: reasonOf(error) }, 'a file could not be fetched');
-      return withContent(row, { mediaError: reasonOf(error).slice(0, 250) });
-    } finally {
-      release?.();
-    }
-  }
-
-  async function download(row: Message): Promise<ClientFile> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await withTimeout(
-          client(row.instanceId).downloadMedia(row.waKey),
-          mediaTimeoutMs,
-          'The file did not arrive in time',
-        );
-      } catch (error) {
-        if (attempt >= mediaAttempts) throw error;
-        await clock.sleep(mediaPauseMs * attempt);
-      }
-    }
-  }
-
   async function publish(row: Message): Promise<void> {
     await database.transaction(async (trx) => {
       await messages.setContent(trx, row.id, row.content);
-      await messages.markAnnounced(trx, [row.id]);
+      await messages.markAnnounced(trx, [row]);
+      if (row.reason === 'media_missing') await deps.missing?.mark(trx, row);
       await announce(trx, [row]);
     });
   }
@@ -248,30 +200,15 @@ export function createInbox(deps: InboxDeps): Inbox {
     if (missed.length > 0) receive(instanceId, missed);
   }
 
+  async function announced(instanceId: string, chats: Jid[]): Promise<void> {
+    const lane = lanes.get(instanceId);
+    await lane?.writing;
+    await Promise.all(chats.map((chat) => lane?.chats.get(chat)));
+  }
+
   async function settled(): Promise<void> {
     for (const lane of lanes.values()) await lane.writing;
   }
 
-  return { receive, catchUp, settled };
-}
-
-function withContent(row: Message, patch: Partial<MediaContent>): Message {
-  return isMediaContent(row.content) ? { ...row, content: { ...row.content, ...patch } } : row;
-}
-
-function receivedEvent(row: Message): NewEvent<'message.received'> {
-  return {
-    accountId: row.accountId,
-    instanceId: row.instanceId,
-    type: 'message.received',
-    payload: { messageId: row.id },
-    orderKey: row.chat,
-  };
-}
-
-function lidPairs(batch: ReceivedMessage[]): { lid: Jid; phone: string }[] {
-  const pairs = new Map<Jid, string>();
-  for (const { sender, senderPhone } of batch)
-    if (senderPhone && jidServer(sender) === 'lid') pairs.set(sender, senderPhone);
-  return [...pairs].map(([lid, phone]) => ({ lid, phone }));
+  return { receive, catchUp, announced, settled };
 }

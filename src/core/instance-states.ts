@@ -1,4 +1,6 @@
+import type { Logger } from 'pino';
 import type { InstanceState } from '../model/instance.ts';
+import type { Clock } from '../model/time.ts';
 import type { Database } from '../store/database.ts';
 import type { InstancePatch, InstanceStore } from '../store/instances.ts';
 import type { Announcer } from './announcer.ts';
@@ -11,21 +13,36 @@ export function createStateWriter(deps: {
   database: Database;
   instances: InstanceStore;
   announcer: Announcer;
+  clock: Clock;
+  log: Logger;
 }): ChangeState {
-  const { database, instances, announcer } = deps;
+  const { database, instances, announcer, clock, log } = deps;
 
   return async (instanceId, patch) => {
     const before = await instances.byId(instanceId);
     if (!before) return;
-    const reason = patch.reason ?? null;
-    const isNews = before.state !== patch.state || before.reason !== reason;
+    const { reason = null, actionCode = null } = patch;
+    const isNews = before.state !== patch.state || before.reason !== reason || before.actionCode !== actionCode;
+    const since = before.state === patch.state ? {} : { stateSince: clock.now() };
     await database.transaction(async (trx) => {
-      await instances.update(instanceId, patch, trx);
+      await instances.update(instanceId, { ...patch, reason, actionCode, ...since }, trx);
       if (!isNews) return;
-      const payload = { state: patch.state, reason };
+      const payload = { state: patch.state, reason, code: actionCode };
       await announcer.enqueue(trx, [
         { accountId: before.accountId, instanceId, type: 'instance.status', payload, orderKey: instanceId },
       ]);
     });
+    if (isNews)
+      log[levelOf(patch.state)](
+        { instance: instanceId, was: before.state, code: actionCode, reason },
+        `instance is ${patch.state}`,
+      );
   };
+}
+
+/** Somebody should look at these. */
+const worrying = new Set<InstanceState>(['failed', 'disconnected', 'action_required', 'logged_out']);
+
+function levelOf(state: InstanceState): 'warn' | 'info' {
+  return worrying.has(state) ? 'warn' : 'info';
 }

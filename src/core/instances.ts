@@ -1,10 +1,15 @@
+import type { AuditChanges } from '../model/audit.ts';
 import { GatewayError } from '../model/errors.ts';
-import type { Instance, InstanceState } from '../model/instance.ts';
+import type { ConflictPolicy, Instance, InstanceState } from '../model/instance.ts';
 import { isCountry, parsePhone } from '../model/phone.ts';
 import type { Clock } from '../model/time.ts';
 import type { Caller } from '../model/token.ts';
-import type { InstanceStore } from '../store/instances.ts';
+import type { InstancePatch, InstanceStore } from '../store/instances.ts';
+import { type Audit, changesBetween } from './audit.ts';
+import { homeCountry } from './country.ts';
+import type { ChangeState } from './instance-states.ts';
 import type { Outbox } from './outbox.ts';
+import type { Secrets } from './secrets.ts';
 import type { Supervisor } from './supervisor.ts';
 
 /** The use cases of linked numbers. Every call sees only what its caller may see. */
@@ -16,9 +21,14 @@ export interface Instances {
   get(caller: Caller, id: string): Promise<Instance>;
   /**
    * Returns the instance a request means: the named one, else the token's, else the account's only one.
-   * @throws GatewayError instance_not_found | instance_ambiguous (details.choices: instance ids)
+   * @throws GatewayError instance_not_found | instance_ambiguous (details.choices: instance ids) | invalid_input (both are named and do not belong together)
    */
   resolve(caller: Caller, by: { instanceId?: string; fromNumber?: string }): Promise<Instance>;
+  /**
+   * Changes settings of an instance; what is absent stays. `restartNeeded` tells that a running browser still has the old ones.
+   * @throws GatewayError invalid_input
+   */
+  update(caller: Caller, id: string, changes: InstanceChanges): Promise<{ instance: Instance; restartNeeded: boolean }>;
   connect(caller: Caller, id: string): Promise<Instance>;
   disconnect(caller: Caller, id: string): Promise<Instance>;
   logout(caller: Caller, id: string): Promise<Instance>;
@@ -31,10 +41,23 @@ export interface Instances {
   startWanted(): Promise<void>;
 }
 
+/** Settings of an instance; null goes back to the default. */
+interface InstanceChanges {
+  title?: string;
+  defaultCountry?: string | null;
+  onConflict?: ConflictPolicy;
+  /** `http`, `https` or `socks5` with host and port, user and password where needed. */
+  proxyUrl?: string | null;
+  userAgent?: string | null;
+}
+
 interface InstancesDeps {
   store: InstanceStore;
   supervisor: Supervisor;
   outbox: Outbox;
+  audit: Pick<Audit, 'record'>;
+  changeState: ChangeState;
+  secrets: Pick<Secrets, 'seal'>;
   clock: Clock;
 }
 
@@ -42,7 +65,15 @@ const qrWaitMs = 10_000;
 const qrPollMs = 100;
 
 /** Returns the use cases of instances. */
-export function createInstances({ store, supervisor, outbox, clock }: InstancesDeps): Instances {
+export function createInstances({
+  store,
+  supervisor,
+  outbox,
+  audit,
+  changeState,
+  secrets,
+  clock,
+}: InstancesDeps): Instances {
   async function get(caller: Caller, id: string): Promise<Instance> {
     const instance = await store.byId(id);
     const bound = caller.token.instanceId;
@@ -61,7 +92,11 @@ export function createInstances({ store, supervisor, outbox, clock }: InstancesD
     caller: Caller,
     { instanceId, fromNumber }: { instanceId?: string; fromNumber?: string },
   ): Promise<Instance> {
-    if (instanceId) return get(caller, instanceId);
+    if (instanceId) {
+      const instance = await get(caller, instanceId);
+      checkNumber(instance, fromNumber);
+      return instance;
+    }
     const all = await list(caller);
     const phone = fromNumber ? (parsePhone(fromNumber, all[0]?.defaultCountry ?? null) ?? '') : null;
     const matching = phone === null ? all : all.filter((instance) => instance.phone === phone);
@@ -86,14 +121,18 @@ export function createInstances({ store, supervisor, outbox, clock }: InstancesD
     return { ...instance, desiredState };
   }
 
-  async function stopped(id: string, state: InstanceState, reason: string | null): Promise<void> {
-    await store.update(id, { state, reason });
+  /** Writes how a session ended that the supervisor was told to end. */
+  async function settled(id: string, state: 'stopped' | 'logged_out', reason: string | null): Promise<void> {
+    const unlinked = state === 'logged_out' ? { linkedAt: null } : {};
+    await changeState(id, { ...unlinked, state, reason, attempts: 0, nextAttemptAt: null });
   }
 
   async function connect(caller: Caller, id: string): Promise<Instance> {
     const instance = await want(caller, id, 'run');
+    await audit.record(caller, { action: 'instance.connected', subject: id, instanceId: id });
     supervisor.start(instance);
-    return instance.state === 'ready' ? instance : { ...instance, state: 'starting', reason: null };
+    if (instance.state === 'ready') return instance;
+    return { ...instance, state: 'starting', stateSince: clock.now(), reason: null, actionCode: null };
   }
 
   return {
@@ -105,36 +144,50 @@ export function createInstances({ store, supervisor, outbox, clock }: InstancesD
     async create(caller, { title, defaultCountry }) {
       if (caller.token.instanceId)
         throw new GatewayError('forbidden', 'This token is bound to one instance: it cannot create others');
-      if (defaultCountry && !isCountry(defaultCountry))
-        throw new GatewayError('invalid_input', `${defaultCountry} is not an ISO country`, {
-          details: { default_country: 'is not an ISO country' },
-        });
+      checkCountry(defaultCountry);
       const instance = await store.create({
         accountId: caller.accountId,
         title: title ?? null,
         defaultCountry: defaultCountry ?? null,
         now: clock.now(),
       });
+      await audit.record(caller, { action: 'instance.created', subject: instance.id, instanceId: instance.id });
       supervisor.start(instance);
       return { ...instance, state: 'starting' };
     },
 
+    async update(caller, id, changes) {
+      const instance = await get(caller, id);
+      const patch = toPatch(changes, secrets);
+      const told = audited(instance, patch);
+      await audit.record(caller, { action: 'instance.updated', subject: id, instanceId: id, changes: told });
+      await store.update(id, patch);
+      const restarts = ['proxySealed', 'userAgent'].some((key) => key in patch);
+      return {
+        instance: { ...instance, ...patch },
+        restartNeeded: restarts && instance.desiredState === 'run',
+      };
+    },
+
     async disconnect(caller, id) {
-      const instance = await want(caller, id, 'stopped');
+      await want(caller, id, 'stopped');
+      await audit.record(caller, { action: 'instance.disconnected', subject: id, instanceId: id });
       await supervisor.stop(id);
-      await stopped(id, 'stopped', null);
-      return { ...instance, state: 'stopped', reason: null };
+      await settled(id, 'stopped', null);
+      return await get(caller, id);
     },
 
     async logout(caller, id) {
-      const instance = await want(caller, id, 'stopped');
+      await want(caller, id, 'stopped');
+      await audit.record(caller, { action: 'instance.logged_out', subject: id, instanceId: id });
       await supervisor.logout(id);
-      await stopped(id, 'logged_out', 'Logged out on request');
-      return { ...instance, state: 'logged_out', reason: 'Logged out on request' };
+      await settled(id, 'logged_out', 'Logged out on request');
+      return await get(caller, id);
     },
 
     async remove(caller, id) {
       await want(caller, id, 'stopped');
+      await audit.record(caller, { action: 'instance.deleted', subject: id, instanceId: id });
       await supervisor.logout(id);
       await outbox.abandon(id, 'instance_deleted');
       await store.remove(id, clock.now());
@@ -162,11 +215,69 @@ export function createInstances({ store, supervisor, outbox, clock }: InstancesD
           details: { phone_number: phone },
         });
       const code = await supervisor.pairingCode(id, digits);
+      await audit.record(caller, { action: 'instance.pairing_requested', subject: id, instanceId: id });
       return code.length === 8 ? `${code.slice(0, 4)}-${code.slice(4)}` : code;
     },
 
     async startWanted() {
-      for (const instance of await store.wanted()) supervisor.start(instance);
+      await Promise.all((await store.wanted()).map(supervisor.resume));
     },
   };
+}
+
+/** Better no message than one from another number than the caller thinks. @throws GatewayError invalid_input */
+function checkNumber(instance: Instance, fromNumber: string | undefined): void {
+  if (!fromNumber || instance.phone === null) return;
+  const meant = parsePhone(fromNumber, homeCountry(null, instance, null)) ?? fromNumber.replaceAll(/\D/g, '');
+  if (meant === instance.phone) return;
+  const problem = `from_number ${fromNumber} is not the number of ${instance.id}: name one of them`;
+  throw new GatewayError('invalid_input', problem, { details: { from_number: problem } });
+}
+
+function checkCountry(country: string | null | undefined): void {
+  if (country && !isCountry(country))
+    throw new GatewayError('invalid_input', `${country} is not an ISO country`, {
+      details: { default_country: 'is not an ISO country' },
+    });
+}
+
+/** Returns what the audit log tells of a change: of a proxy, whose address may hold a password, only that there is one. */
+function audited(instance: Instance, { proxySealed, ...plain }: InstancePatch): AuditChanges {
+  const changes = changesBetween({ ...instance }, { ...plain });
+  if (proxySealed === undefined || (proxySealed === null && instance.proxySealed === null)) return changes;
+  const from = instance.proxySealed === null ? {} : { from: 'set' };
+  const to = proxySealed === null ? {} : { to: instance.proxySealed === null ? 'set' : 'set anew' };
+  return { ...changes, proxy: { ...from, ...to } };
+}
+
+function toPatch(changes: InstanceChanges, secrets: Pick<Secrets, 'seal'>): InstancePatch {
+  const { proxyUrl, ...plain } = changes;
+  checkCountry(changes.defaultCountry);
+  checkUserAgent(changes.userAgent);
+  if (proxyUrl === undefined) return plain;
+  if (proxyUrl !== null) checkProxy(proxyUrl);
+  return { ...plain, proxySealed: proxyUrl === null ? null : secrets.seal(proxyUrl) };
+}
+
+/** What a header cannot hold, no browser starts with. */
+function checkUserAgent(text: string | null | undefined): void {
+  if (!text || /^[\x20-\x7e]+$/.test(text)) return;
+  throw new GatewayError('invalid_input', 'The user agent must be one line of ASCII characters', {
+    details: { user_agent: 'must be one line of ASCII characters' },
+  });
+}
+
+const proxySchemes = new Set(['http:', 'https:', 'socks5:']);
+
+function checkProxy(text: string): void {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url && proxySchemes.has(url.protocol) && url.hostname && !url.search && !url.hash && url.pathname.length <= 1)
+    return;
+  throw new GatewayError(
+    'invalid_input',
+    'The proxy must be http, https or socks5 with a host: http://user:password@host:8080',
+    {
+      details: { proxy_url: 'must be http, https or socks5 with a host' },
+    },
+  );
 }

@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
 import type { MediaRef } from '../model/content.ts';
-import { GatewayError } from '../model/errors.ts';
+import { GatewayError, toGatewayError } from '../model/errors.ts';
 import type { Clock } from '../model/time.ts';
 import type { Outbound } from '../outbound.ts';
 import type { MediaStore, StoredMedia } from '../store/media.ts';
-import { decodeBase64 } from './base64.ts';
-import { type DraftFile, type MediaFiles } from './media-files.ts';
-import { cleanFilename, settleType } from './media-type.ts';
+import { decodeBase64 } from './media/base64.ts';
+import { type DraftFile, type MediaFiles } from './media/files.ts';
+import { cleanFilename, settleType } from './media/type.ts';
 import type { Secrets } from './secrets.ts';
 
 /** What the media store stands on. */
@@ -21,19 +21,17 @@ export interface MediaDeps {
   publicUrl: string;
   maxBytes: number;
   retentionDays: number;
-  /** How long a file named by URL may take, 60 s by default. */
-  fetchTimeoutMs?: number;
 }
 
 /** What a sender says of a file; nothing of it is trusted. */
-export interface MediaClaim {
+interface MediaClaim {
   accountId: string;
   mimeType?: string | null | undefined;
   filename?: string | null | undefined;
 }
 
 /** A file on its way out of the gateway. */
-export interface OpenMedia {
+interface OpenMedia {
   stream: Readable;
   mimeType: string;
   filename?: string;
@@ -63,6 +61,8 @@ export interface Media {
 const linkSeconds = 7 * 24 * 3600;
 const dayMs = 24 * 3600 * 1000;
 const pruneBatch = 200;
+/** How long a file named by URL may take. */
+const fetchTimeoutMs = 60_000;
 
 /** Returns the media store. */
 export function createMedia(deps: MediaDeps): Media {
@@ -75,7 +75,9 @@ export function createMedia(deps: MediaDeps): Media {
     claim: MediaClaim,
     checked: boolean,
   ): Promise<MediaRef> {
-    const draft = await files.draft(chunks, deps.maxBytes);
+    const draft = await files.draft(chunks, deps.maxBytes).catch((error: unknown) => {
+      throw asOutage(error);
+    });
     try {
       if (draft.sizeBytes === 0) throw new GatewayError('invalid_media', 'The media is empty');
       const { mimeType, extension, lie } = settleType({ head: draft.head, tail: draft.tail, declared: claim.mimeType });
@@ -88,6 +90,8 @@ export function createMedia(deps: MediaDeps): Media {
         filename: withExtension(cleanFilename(claim.filename), extension),
       };
       return toRef(await exclusive(draft.sha256, () => commit(draft, media)));
+    } catch (error) {
+      throw asOutage(error);
     } finally {
       await files.discard(draft);
     }
@@ -134,7 +138,7 @@ export function createMedia(deps: MediaDeps): Media {
     async saveUrl({ url, ...claim }) {
       const file = await deps.outbound.download(url, {
         maxBytes: deps.maxBytes,
-        timeoutMs: deps.fetchTimeoutMs ?? 60_000,
+        timeoutMs: fetchTimeoutMs,
       });
       // What the server says of the type is often wrong and not the caller's doing: only the caller's own word is held against the bytes.
       const checked = Boolean(claim.mimeType);
@@ -186,6 +190,12 @@ export function createMedia(deps: MediaDeps): Media {
       return removed;
     },
   };
+}
+
+/** A full disk is told as such, to callers and in `mediaError`; what is not known stays what it is. */
+function asOutage(error: unknown): unknown {
+  const failure = toGatewayError(error);
+  return failure.code === 'internal_error' ? error : failure;
 }
 
 function linkText(mediaId: string, expires: string): string {

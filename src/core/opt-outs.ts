@@ -14,6 +14,7 @@ import type { MessageStore } from '../store/messages.ts';
 import type { NumberStore } from '../store/numbers.ts';
 import type { OptOutStore } from '../store/opt-outs.ts';
 import type { Announcer } from './announcer.ts';
+import { changesBetween, createAudit } from './audit.ts';
 import { createWordReader, defaultOptOutWords, type WordReader } from './campaign/optout.ts';
 import type { Outbox } from './outbox.ts';
 import { newOutgoing } from './outgoing.ts';
@@ -22,14 +23,14 @@ import { newOutgoing } from './outgoing.ts';
 export interface OptOuts {
   /** Hears what people write, in the transaction that stores it. */
   heard(trx: Knex.Transaction, instance: Instance, received: readonly Message[]): Promise<void>;
-  /** By phone, `after` the last one of the page before. */
+  /** By phone, `after` the last one of the page before. @throws GatewayError forbidden: they are the account's, as what follows */
   list(caller: Caller, input: { after?: string | null; limit: number }): Promise<OptOut[]>;
-  /** Returns the phones as stored. @throws GatewayError invalid_number */
+  /** Returns the phones as stored. @throws GatewayError invalid_number | forbidden */
   add(caller: Caller, input: { numbers: string[]; country?: string | null }): Promise<string[]>;
-  /** @throws GatewayError invalid_number */
+  /** @throws GatewayError invalid_number | forbidden */
   remove(caller: Caller, input: { numbers: string[]; country?: string | null }): Promise<string[]>;
   words(caller: Caller): Promise<OptOutWords>;
-  /** Null goes back to the gateway's words. @throws GatewayError invalid_input */
+  /** Null goes back to the gateway's words. @throws GatewayError invalid_input | forbidden */
   setWords(caller: Caller, words: OptOutWords | null): Promise<OptOutWords>;
 }
 
@@ -49,10 +50,12 @@ const wordsLifeMs = 30_000;
 const heardKept = 20_000;
 const longestWord = 40;
 const mostWords = 200;
+const notedPhones = 50;
 
 /** Returns the use cases of opting out. */
 export function createOptOuts(deps: OptOutDeps): OptOuts {
   const { database, store, numbers, messages, announcer, outbox, clock, newId } = deps;
+  const audit = createAudit(deps);
   const wordsOf = new Map<string, { words: OptOutWords; wordOf: WordReader; readAt: number }>();
   /** Instance and phone of people who are known to be known. */
   const known = new Set<string>();
@@ -147,34 +150,65 @@ export function createOptOuts(deps: OptOutDeps): OptOuts {
   return {
     heard,
 
-    list: ({ accountId }, { after, limit }) => store.list({ accountId, after: after ?? null, limit }),
+    async list(caller, { after, limit }) {
+      const accountId = accountOf(caller);
+      return await store.list({ accountId, after: after ?? null, limit });
+    },
 
-    async add({ accountId }, input) {
+    async add(caller, input) {
+      const accountId = accountOf(caller);
       const phones = phonesOf(input);
       const now = clock.now();
       await database.transaction(async (trx) => {
         for (const phone of phones) await store.add(trx, { accountId, phone, source: 'entered', now });
+        await audit.record(caller, { action: 'opt_outs.added', changes: { phoneNumbers: { to: noted(phones) } } }, trx);
       });
       return phones;
     },
 
-    async remove({ accountId }, input) {
+    async remove(caller, input) {
+      const accountId = accountOf(caller);
       const phones = phonesOf(input);
       await database.transaction(async (trx) => {
         for (const phone of phones) await store.remove(trx, { accountId, phone });
+        await audit.record(
+          caller,
+          { action: 'opt_outs.removed', changes: { phoneNumbers: { from: noted(phones) } } },
+          trx,
+        );
       });
       return phones;
     },
 
     words: async ({ accountId }) => (await accountWords(accountId)).words,
 
-    async setWords({ accountId }, words) {
+    async setWords(caller, words) {
+      const accountId = accountOf(caller);
       if (words) checkWords(words);
-      await store.setWords(accountId, words);
+      await database.transaction(async (trx) => {
+        const before = (await store.words(accountId, trx)) ?? defaultOptOutWords;
+        const changes = changesBetween({ ...before }, { ...(words ?? defaultOptOutWords) });
+        await store.setWords(accountId, words, trx);
+        await audit.record(caller, { action: 'opt_out_words.changed', changes }, trx);
+      });
       wordsOf.delete(accountId);
       return words ?? defaultOptOutWords;
     },
   };
+}
+
+/** Opt-outs hold for every number of the account, so a token of one number has no say in them. @throws GatewayError forbidden */
+function accountOf({ accountId, token }: Caller): string {
+  if (token.instanceId)
+    throw new GatewayError('forbidden', 'This token is bound to one instance: opt-outs belong to the whole account');
+  return accountId;
+}
+
+/** Returns as many of the phones as the audit log names; the rest is a count. */
+function noted(phones: string[]): string[] {
+  return phones.length <= notedPhones
+    ? phones
+    : [...phones.slice(0, notedPhones), `and ${phones.length - notedPhones} more`];
 }
 
 /** @throws GatewayError invalid_input */

@@ -1,5 +1,5 @@
 import type { OutgoingContent } from '../model/content.ts';
-import { newWaId } from '../model/ids.ts';
+import { idAt, newWaId } from '../model/ids.ts';
 import type { Instance } from '../model/instance.ts';
 import { type Jid, serializeMessageKey } from '../model/jid.ts';
 import type { CampaignSlot, Message, Priority } from '../model/message.ts';
@@ -11,15 +11,19 @@ export function newOutgoing(input: {
   chat: Jid;
   content: OutgoingContent;
   priority: Priority;
-  state: 'queued' | 'sending';
+  /** `scheduled` goes with `sendAt`. */
+  state: 'scheduled' | 'queued' | 'sending';
+  sendAt?: number | null;
   expiresAt?: number | null;
   campaign?: CampaignSlot;
   now: number;
 }): Message {
   const { instance, chat, content, priority, state, now } = input;
+  const sendAt = input.sendAt ?? null;
   const waId = newWaId({ nowMs: now, ownId: instance.phone ?? instance.id });
   return {
-    id: input.id,
+    // The queue goes by ids: what was to go out first goes out first, whenever it was asked for.
+    id: sendAt === null ? input.id : idAt(sendAt, input.id),
     accountId: instance.accountId,
     instanceId: instance.id,
     direction: 'out',
@@ -36,6 +40,7 @@ export function newOutgoing(input: {
     priority,
     attempts: state === 'sending' ? 1 : 0,
     expiresAt: input.expiresAt ?? null,
+    sendAt,
     createdAt: now,
     happenedAt: null,
     ackedAt: null,

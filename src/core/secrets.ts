@@ -1,103 +1,102 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 
 /** What the gateway's secret key does: it encrypts secrets that must be read back, and signs what leaves the house. */
 export interface Secrets {
-  /** Returns the text encrypted and authenticated (AES-256-GCM), as `v1.` and base64url. */
+  /** Returns the text encrypted and authenticated (AES-256-GCM) by the current key, as `v2.`, the key's id and base64url. */
   seal(text: string): string;
-  /** Returns the text of a sealed one. @throws Error when it was sealed with another key or changed */
+  /** Returns the text of one that any of the keys has sealed. @throws Error when it was sealed with another key or changed */
   open(sealed: string): string;
-  /** Returns an HMAC-SHA256 of the text, base64url. */
+  /** Tells whether it was sealed by the current key, so that it needs no other. */
+  isCurrent(sealed: string): boolean;
+  /** Returns an HMAC-SHA256 of the text by the current key, base64url. */
   sign(text: string): string;
-  /** Tells whether the signature is the text's, in constant time. */
+  /** Tells whether the signature is the text's by any of the keys, in constant time. */
   verify(text: string, signature: string): boolean;
 }
 
-const sealVersion = 'v1.';
+/** The key that seals and signs, and those before it, which still open and verify. */
+export interface SecretKeys {
+  current: string;
+  previous: readonly string[];
+}
+
 const ivBytes = 12;
 const tagBytes = 16;
 
-/** Returns the box of a secret key; its encryption key and its signing key are derived from it separately (HKDF-SHA256). */
-export function createSecrets(secretKey: string): Secrets {
-  const sealingKey = deriveKey(secretKey, 'wapbridge seal v1');
-  const signingKey = deriveKey(secretKey, 'wapbridge sign v1');
-
-  function sign(text: string): string {
-    return createHmac('sha256', signingKey).update(text).digest('base64url');
-  }
+/** Returns the box of the secret keys; from each, an encryption key and a signing key are derived separately (HKDF-SHA256). */
+export function createSecrets(keys: SecretKeys | string): Secrets {
+  const { current, previous } = typeof keys === 'string' ? { current: keys, previous: [] } : keys;
+  const known = [...new Set([current, ...previous])].map(deriveKeys);
+  const [own] = known as [DerivedKeys];
+  const prefix = `v2.${own.id}.`;
 
   return {
     seal(text) {
       const iv = randomBytes(ivBytes);
-      const cipher = createCipheriv('aes-256-gcm', sealingKey, iv);
+      const cipher = createCipheriv('aes-256-gcm', own.sealing, iv);
       const bytes = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
-      return sealVersion + Buffer.concat([iv, cipher.getAuthTag(), bytes]).toString('base64url');
+      return prefix + Buffer.concat([iv, cipher.getAuthTag(), bytes]).toString('base64url');
     },
 
     open(sealed) {
-      const bytes = Buffer.from(sealed.slice(sealVersion.length), 'base64url');
-      if (!sealed.startsWith(sealVersion) || bytes.length < ivBytes + tagBytes)
-        throw new Error('The secret is not sealed in a known form');
-      const decipher = createDecipheriv('aes-256-gcm', sealingKey, bytes.subarray(0, ivBytes), {
-        authTagLength: tagBytes,
-      });
-      decipher.setAuthTag(bytes.subarray(ivBytes, ivBytes + tagBytes));
-      try {
-        return Buffer.concat([decipher.update(bytes.subarray(ivBytes + tagBytes)), decipher.final()]).toString('utf8');
-      } catch (error) {
-        throw new Error('The secret was sealed with another SECRET_KEY', { cause: error });
+      const { keyId, bytes } = parseSealed(sealed);
+      // The first form has no key id: whichever key fits.
+      const candidates = keyId === null ? known : known.filter(({ id }) => id === keyId);
+      let cause: unknown;
+      for (const { sealing } of candidates) {
+        try {
+          return decrypt(bytes, sealing);
+        } catch (error) {
+          cause = error;
+        }
       }
+      throw new Error('The secret was sealed with another SECRET_KEY', { cause });
     },
 
-    sign,
+    isCurrent: (sealed) => sealed.startsWith(prefix),
+    sign: (text) => hmac(text, own.signing).toString('base64url'),
 
     verify(text, signature) {
-      const [expected, given] = [Buffer.from(sign(text)), Buffer.from(signature)];
-      return expected.length === given.length && timingSafeEqual(expected, given);
+      const given = Buffer.from(signature);
+      let isValid = false;
+      for (const { signing } of known) {
+        const expected = Buffer.from(hmac(text, signing).toString('base64url'));
+        if (expected.length === given.length && timingSafeEqual(expected, given)) isValid = true;
+      }
+      return isValid;
     },
   };
 }
 
-/**
- * Returns the secret key: the configured one, else the one kept in `DATA_DIR/secret.key`, which is made (readable by its owner only)
- * when it is not there.
- * @throws Error when the file does not hold a key
- */
-export async function readSecretKey({
-  secretKey,
-  dataDir,
-}: {
-  secretKey: string | null;
-  dataDir: string;
-}): Promise<string> {
-  if (secretKey !== null) return secretKey;
-  const path = join(dataDir, 'secret.key');
-  const kept = await readKeyFile(path);
-  if (kept !== null) return kept;
-
-  await mkdir(dataDir, { recursive: true });
-  const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  await writeFile(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'w', flush: true });
-  // A link never replaces a key that another process has made in the meantime.
-  await link(draft, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
-  await rm(draft, { force: true });
-  return (await readKeyFile(path)) ?? '';
+interface DerivedKeys {
+  id: string;
+  sealing: Buffer;
+  signing: Buffer;
 }
 
-async function readKeyFile(path: string): Promise<string | null> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw error;
-  });
-  if (text === null) return null;
-  const key = text.trim();
-  if (key.length < 32) throw new Error(`${path} does not hold a secret key of at least 32 characters`);
-  return key;
+function deriveKeys(secretKey: string): DerivedKeys {
+  const derive = (purpose: string, bytes: number) => Buffer.from(hkdfSync('sha256', secretKey, '', purpose, bytes));
+  return {
+    id: derive('wapbridge key id v2', 6).toString('base64url'),
+    sealing: derive('wapbridge seal v1', 32),
+    signing: derive('wapbridge sign v1', 32),
+  };
 }
 
-function deriveKey(secretKey: string, purpose: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', secretKey, '', purpose, 32));
+/** @throws Error when the text has neither form: `v1.<base64url>`, `v2.<key id>.<base64url>` */
+function parseSealed(sealed: string): { keyId: string | null; bytes: Buffer } {
+  const form = /^(?:v1|v2\.([\w-]{8}))\.([\w-]+)$/.exec(sealed);
+  const bytes = Buffer.from(form?.[2] ?? '', 'base64url');
+  if (!form || bytes.length < ivBytes + tagBytes) throw new Error('The secret is not sealed in a known form');
+  return { keyId: form[1] ?? null, bytes };
+}
+
+function decrypt(bytes: Buffer, key: Buffer): string {
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, ivBytes), { authTagLength: tagBytes });
+  decipher.setAuthTag(bytes.subarray(ivBytes, ivBytes + tagBytes));
+  return Buffer.concat([decipher.update(bytes.subarray(ivBytes + tagBytes)), decipher.final()]).toString('utf8');
+}
+
+function hmac(text: string, key: Buffer): Buffer {
+  return createHmac('sha256', key).update(text).digest();
 }

@@ -5,21 +5,25 @@ import type { GatewayEvent, NewEvent } from '../model/events.ts';
 import type { Instance } from '../model/instance.ts';
 import type { Message } from '../model/message.ts';
 import type { Clock } from '../model/time.ts';
+import { accountCaller } from '../model/token.ts';
 import type { WebhookDialect } from '../model/webhook.ts';
 import type { Outbound } from '../outbound.ts';
-import type { Database } from '../store/database.ts';
+import type { Connection, Database } from '../store/database.ts';
 import { createDeliveryStore } from '../store/deliveries.ts';
 import { createEventStore } from '../store/events.ts';
 import { createWebhookHistory } from '../store/webhook-history.ts';
 import { createWebhookStore, type StoredEndpoint } from '../store/webhooks.ts';
 import type { Announcer } from './announcer.ts';
+import { createAudit } from './audit.ts';
 import type { Media } from './media.ts';
 import type { Secrets } from './secrets.ts';
-import { createEndpoints, type WebhookEndpoints } from './webhook-endpoints.ts';
-import { createHistory, type WebhookHistory } from './webhook-history.ts';
-import { createComposer } from './webhook-request.ts';
-import { defaultPolicy, type WebhookPolicy } from './webhook-schedule.ts';
-import { createWebhookWorker } from './webhook-worker.ts';
+import { withoutQuery } from './webhook/confidence.ts';
+import { createEndpoints, type WebhookEndpoints } from './webhook/endpoints.ts';
+import type { Finished } from './webhook/finisher.ts';
+import { createHistory, type WebhookHistory } from './webhook/history.ts';
+import { createComposer } from './webhook/request.ts';
+import { defaultPolicy, type WebhookPolicy } from './webhook/schedule.ts';
+import { createWebhookWorker } from './webhook/worker.ts';
 
 /** What webhooks stand on. */
 export interface WebhookDeps {
@@ -47,10 +51,14 @@ export interface WebhookDeps {
   /** How long events, deliveries and attempts are kept. */
   retentionDays: number;
   policy?: Partial<WebhookPolicy>;
+  /** Called with results once they are written. */
+  watch?(finished: readonly Finished[]): void;
 }
 
 /** Events on their way to the receivers that want them. */
 export interface Webhooks extends Announcer, WebhookEndpoints, WebhookHistory {
+  /** Tells whether some endpoint wants such an event now; for events that are not worth a row otherwise. */
+  wanted(event: Pick<GatewayEvent, 'accountId' | 'instanceId' | 'type'>): Promise<boolean>;
   /** Begins to deliver, with what is left from before. */
   start(): void;
   /** Lets requests under way end within `timeoutMs` (5 s); what did not end is delivered again after the next start, with the same id. */
@@ -66,6 +74,7 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
   const endpoints = createWebhookStore(deps.database);
   const deliveries = createDeliveryStore(deps.database);
   const events = createEventStore();
+  const audit = createAudit(deps);
   const composer = createComposer(deps);
   const worker = createWebhookWorker({
     ...deps,
@@ -79,7 +88,7 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
   let changedAt = -Infinity;
 
   /** Read through the caller's transaction: on SQLite there is no second connection. */
-  async function enabledEndpoints(trx: Knex.Transaction): Promise<StoredEndpoint[]> {
+  async function enabledEndpoints(trx: Connection): Promise<StoredEndpoint[]> {
     const now = clock.now();
     if (cache && now - cache.readAt < cacheMs && now >= cache.readAt) return cache.list;
     const list = await endpoints.enabled(trx);
@@ -124,7 +133,7 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
     );
   }
 
-  function wants(endpoint: StoredEndpoint, event: GatewayEvent): boolean {
+  function wants(endpoint: StoredEndpoint, event: Pick<GatewayEvent, 'accountId' | 'instanceId' | 'type'>): boolean {
     if (endpoint.accountId !== event.accountId || !endpoint.events.includes(event.type)) return false;
     if (endpoint.instanceId !== null && endpoint.instanceId !== event.instanceId) return false;
     return deps.dialects()[endpoint.dialect]?.render[event.type] !== undefined;
@@ -134,7 +143,9 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
   async function onDisabled(trx: Knex.Transaction, endpoint: StoredEndpoint, reason: string): Promise<void> {
     changed();
     const { id, accountId, instanceId, url } = endpoint;
-    const payload = { endpointId: id, url, reason };
+    const fact = { action: 'webhook.disabled', subject: id, instanceId, changes: { reason: { to: reason } } } as const;
+    await audit.record(accountCaller(accountId), fact, trx);
+    const payload = { endpointId: id, url: withoutQuery(url), reason };
     await enqueue(trx, [{ accountId, instanceId, type: 'webhook.disabled', payload, orderKey: id }]);
     deps.log.error({ endpoint: id, reason }, 'webhook disabled');
   }
@@ -142,6 +153,7 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
   const management = createEndpoints({
     ...deps,
     endpoints,
+    audit,
     changed(endpointId) {
       changed();
       if (endpointId !== null) worker.refresh(endpointId);
@@ -159,6 +171,7 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
 
   return {
     enqueue,
+    wanted: async (event) => (await enabledEndpoints(deps.database.knex)).some((endpoint) => wants(endpoint, event)),
     ...management,
     ...history,
     start: () => worker.start(),

@@ -14,13 +14,15 @@ forEachDatabase((open) => {
   let opened: TestDatabase;
   let instance: Instance;
   let clock: TestClock;
+  let canSend: boolean;
   let bed: CampaignBed;
 
   beforeEach(async () => {
     opened = await open();
     instance = await buildInstance(opened.database);
     clock = createTestClock();
-    bed = createCampaignBed({ database: opened.database, instance, clock });
+    canSend = true;
+    bed = createCampaignBed({ database: opened.database, instance, clock, canSend: () => canSend });
   });
 
   afterEach(async () => {
@@ -107,6 +109,7 @@ forEachDatabase((open) => {
     await stateIs(id, 'completed');
     expect(new Set(bed.client.sent.map(({ chat }) => chat)).size).toBe(4);
     await expect(bed.campaigns.pause(bed.caller, id)).rejects.toMatchObject({ code: 'conflict' });
+    await until('the end is told', () => eventTypes().length === 4);
     expect(eventTypes()).toEqual(['campaign.started', 'campaign.paused', 'campaign.resumed', 'campaign.completed']);
   });
 
@@ -140,6 +143,18 @@ forEachDatabase((open) => {
     expect((await status(id)).state).toBe('running');
     await bed.connect();
     await stateIs(id, 'completed');
+  });
+
+  it('is held while the page cannot send its kind, and goes on by itself', async () => {
+    canSend = false;
+    await bed.connect();
+    const { id } = await bed.campaign(phones(2));
+    await until('it is held', async () => (await status(id)).hold === 'feature_missing');
+    expect(bed.client.sent).toHaveLength(0);
+    canSend = true;
+    bed.dispatcher.nudge(instance.id);
+    await stateIs(id, 'completed');
+    await expectExact(id, { accepted: 2 });
   });
 
   it('loses and doubles nothing when it ends in the middle of a send', async () => {
@@ -341,6 +356,7 @@ forEachDatabase((open) => {
     const { id } = await bed.campaign(phones(6));
     expect(await bed.campaigns.cancel(bed.caller, id)).toMatchObject({ state: 'cancelled' });
     expect((await bed.campaigns.cancel(bed.caller, id)).state).toBe('cancelled');
+    await until('what is left is swept', async () => (await status(id)).counts.cancelled === 6);
     await expectExact(id, { cancelled: 6, queued: 0 });
     await expect(bed.campaigns.resume(bed.caller, id)).rejects.toMatchObject({ code: 'conflict' });
     await expect(
@@ -352,6 +368,7 @@ forEachDatabase((open) => {
     clock.advance(61_000);
     await bed.lifecycle.tick();
     expect(await status(timed.id)).toMatchObject({ state: 'cancelled', pauseReason: 'end_time' });
+    await until('what is left is swept', async () => (await status(timed.id)).counts.cancelled === 3);
     await expectExact(timed.id, { cancelled: 3 });
   });
 

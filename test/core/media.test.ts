@@ -3,11 +3,11 @@ import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile, mkdir } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { decodeBase64 } from '../../src/core/base64.ts';
-import { createMediaFiles } from '../../src/core/media-files.ts';
-import { cleanFilename, settleType } from '../../src/core/media-type.ts';
+import { decodeBase64 } from '../../src/core/media/base64.ts';
+import { createMediaFiles } from '../../src/core/media/files.ts';
+import { cleanFilename, settleType } from '../../src/core/media/type.ts';
 import { createMedia, type Media, type MediaDeps } from '../../src/core/media.ts';
-import { createSecrets, readSecretKey } from '../../src/core/secrets.ts';
+import { createSecrets } from '../../src/core/secrets.ts';
 import { createIdSource } from '../../src/model/ids.ts';
 import { createOutbound } from '../../src/outbound.ts';
 import { createMediaStore } from '../../src/store/media.ts';
@@ -333,42 +333,5 @@ describe('file names', () => {
     ['', null],
   ])('%j becomes %j', (given, clean) => {
     expect(cleanFilename(given)).toBe(clean);
-  });
-});
-
-describe('secrets', () => {
-  const secrets = createSecrets('a secret key of at least 32 characters');
-
-  it('opens what it sealed, never twice the same, and nothing that was changed or sealed by another key', () => {
-    const sealed = secrets.seal('pässword');
-    expect(secrets.open(sealed)).toBe('pässword');
-    expect(secrets.seal('pässword')).not.toBe(sealed);
-    expect(() => secrets.open(`${sealed.slice(0, -2)}AA`)).toThrow(/another SECRET_KEY/);
-    expect(() => createSecrets('another secret key of at least 32 characters').open(sealed)).toThrow(
-      /another SECRET_KEY/,
-    );
-    expect(() => secrets.open('plain')).toThrow(/known form/);
-  });
-
-  it('verifies its own signatures only', () => {
-    expect(secrets.verify('text', secrets.sign('text'))).toBe(true);
-    expect(secrets.verify('other', secrets.sign('text'))).toBe(false);
-    expect(secrets.verify('text', '')).toBe(false);
-  });
-
-  it('makes a key once, readable by its owner only, also when asked many times at once', async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'wapbridge-key-'));
-    try {
-      const keys = await Promise.all(Array.from({ length: 5 }, () => readSecretKey({ secretKey: null, dataDir })));
-      expect(new Set(keys).size).toBe(1);
-      expect(keys[0]?.length).toBeGreaterThanOrEqual(32);
-      expect((await stat(join(dataDir, 'secret.key'))).mode & 0o777).toBe(0o600);
-      expect(await readdir(dataDir)).toEqual(['secret.key']);
-      expect(await readSecretKey({ secretKey: 'given', dataDir })).toBe('given');
-      await writeFile(join(dataDir, 'secret.key'), 'short');
-      await expect(readSecretKey({ secretKey: null, dataDir })).rejects.toThrow(/at least 32/);
-    } finally {
-      await rm(dataDir, { recursive: true, force: true });
-    }
   });
 });

@@ -2,9 +2,11 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Announcer } from '../../src/core/announcer.ts';
 import { createOutbox, type Outbox } from '../../src/core/outbox.ts';
+import type { OutgoingContent } from '../../src/model/content.ts';
 import type { NewEvent } from '../../src/model/events.ts';
 import type { Instance } from '../../src/model/instance.ts';
 import { type Message, priorities } from '../../src/model/message.ts';
+import { createMessageDueStore } from '../../src/store/message-due.ts';
 import { createMessageStore, type MessageStore } from '../../src/store/messages.ts';
 import type { ClientMessage } from '../../src/whatsapp/client.ts';
 import { accepted, createScriptedClient, type ScriptedClient } from '../support/client.ts';
@@ -20,6 +22,7 @@ forEachDatabase((open) => {
   let outbox: Outbox;
   let client: ScriptedClient;
   let events: NewEvent[];
+  let held: Set<OutgoingContent['type']>;
 
   beforeEach(async () => {
     opened = await open();
@@ -27,6 +30,7 @@ forEachDatabase((open) => {
     instance = await buildInstance(opened.database);
     clock = createTestClock();
     events = [];
+    held = new Set();
     ({ outbox, client } = startOutbox());
   });
 
@@ -40,8 +44,10 @@ forEachDatabase((open) => {
     const made = createOutbox({
       database: opened.database,
       messages,
+      due: createMessageDueStore(opened.database),
       announcer,
       readBase64: async () => 'QUJD',
+      held: () => held,
       clock,
       log: pino({ level: 'silent' }),
       retryDelayMs: 20,
@@ -50,7 +56,8 @@ forEachDatabase((open) => {
   }
 
   async function add(patch: Partial<Message> = {}): Promise<Message> {
-    const state = outbox.admit(instance.id);
+    const type = (patch.content?.type ?? 'text') as OutgoingContent['type'];
+    const state = outbox.admit(instance.id, type);
     const message = buildMessage(instance, { state, attempts: state === 'sending' ? 1 : 0, ...patch });
     await messages.insert([message]);
     outbox.added([message]);
@@ -127,7 +134,7 @@ forEachDatabase((open) => {
     const fine = await add();
     await outbox.instanceReady(instance.id, client);
     await until('the second is accepted', async () => (await stateOf(fine)) === 'accepted');
-    expect(await stateOf(refused)).toBe('failed: not_on_whatsapp');
+    await until('the first is refused', async () => (await stateOf(refused)) === 'failed: not_on_whatsapp');
     expect(events).toContainEqual(
       expect.objectContaining({
         type: 'message.status',
@@ -228,6 +235,55 @@ forEachDatabase((open) => {
     clock.advance(61_000);
     await outbox.tick();
     await until('it has ended', async () => (await stateOf(message)) === 'uncertain: no_answer_from_page');
+  });
+
+  const picture = { type: 'image', media: { mediaId: 'M1', mimeType: 'image/png', sizeBytes: 3 } } as const;
+
+  it('keeps what the page cannot send in the queue, lets the rest pass, and goes on when the page can', async () => {
+    held = new Set(['image']);
+    const waiting = await add({ content: picture, priority: priorities.otp });
+    const text = await add({ content: { type: 'text', text: 'passes' } });
+    await outbox.instanceReady(instance.id, client);
+    await until('the text is accepted', async () => (await stateOf(text)) === 'accepted');
+    const late = await add({ content: picture });
+    const other = await add({ content: { type: 'text', text: 'passes too' } });
+    await until('the other is accepted', async () => (await stateOf(other)) === 'accepted');
+    expect([await stateOf(waiting), await stateOf(late)]).toEqual(['queued', 'queued']);
+    expect((await messages.byId(waiting.id))!.attempts).toBe(0);
+
+    held = new Set();
+    outbox.featuresChanged(instance.id);
+    await until('both are accepted', async () => (await stateOf(late)) === 'accepted');
+    expect(await stateOf(waiting)).toBe('accepted');
+    expect(client.sent.filter(({ content }) => content.type === 'image').map(({ waId }) => waId)).toEqual([
+      waiting.waId,
+      late.waId,
+    ]);
+  });
+
+  it('puts an interrupted message that the page cannot send back, unless the page has it', async () => {
+    const lost = await add({ state: 'sending', attempts: 1, content: picture });
+    const known = await add({ state: 'sending', attempts: 1, content: picture });
+    const { waId, waKey } = known;
+    client.stored.set(waId, { waId, waKey, ack: 2 });
+    ({ outbox } = startOutbox());
+    held = new Set(['image']);
+    await outbox.instanceReady(instance.id, client);
+    await until('the one is found', async () => (await stateOf(known)) === 'delivered');
+    expect(await stateOf(lost)).toBe('queued');
+    expect(client.sent).toEqual([]);
+  });
+
+  it('believes an error that follows the acceptance at once', async () => {
+    const message = await add();
+    await outbox.instanceReady(instance.id, client);
+    await until('it is handed over', () => client.sent.length === 1);
+    const { waId, waKey } = message;
+    outbox.onAcks(instance.id, [
+      { waId, waKey, ack: 0 },
+      { waId, waKey, ack: -1, detail: 'ERROR_UNKNOWN' },
+    ]);
+    await until('it has failed', async () => (await stateOf(message)) === 'failed: rejected_by_whatsapp');
   });
 
   it('leaves nothing pending when the instance is deleted', async () => {

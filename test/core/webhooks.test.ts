@@ -1,47 +1,15 @@
 import { createHmac } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { WebhookDeps } from '../../src/core/webhooks.ts';
 import { createWebhookHistory } from '../../src/store/webhook-history.ts';
-import { forEachDatabase, type TestDatabase } from '../support/database.ts';
-import { startReceiver, type ReceivedRequest, type Receiver } from '../support/receiver.ts';
+import { forEachDatabase } from '../support/database.ts';
+import type { ReceivedRequest, Receiver } from '../support/receiver.ts';
+import { useWebhookBed } from '../support/webhook-bed.ts';
 import { buildWebhooks, fastPolicy, type WebhookBench } from '../support/webhooks.ts';
 
 forEachDatabase((open) => {
-  let db: TestDatabase;
-  let dataDir: string;
-  const closers: (() => Promise<void>)[] = [];
-
-  beforeAll(async () => {
-    db = await open();
-    dataDir = await mkdtemp(join(tmpdir(), 'wapbridge-webhooks-'));
-  });
-  afterAll(async () => {
-    await db.drop();
-    await rm(dataDir, { recursive: true, force: true });
-  });
-  beforeEach(async () => {
-    for (const table of ['webhook_attempts', 'webhook_deliveries', 'webhook_endpoints', 'events', 'messages'])
-      await db.database.knex(table).delete();
-  });
-  afterEach(async () => {
-    for (const close of closers.splice(0).toReversed()) await close();
-  });
-
-  async function build(patch: Partial<WebhookDeps> = {}): Promise<WebhookBench> {
-    const bench = await buildWebhooks(db.database, dataDir, patch);
-    closers.push(bench.stop);
-    bench.webhooks.start();
-    return bench;
-  }
-
-  async function receiver(port?: number): Promise<Receiver> {
-    const made = await startReceiver(port);
-    closers.push(() => made.close().catch(() => undefined));
-    return made;
-  }
+  const bed = useWebhookBed(open);
+  const { build, closers, receiver } = bed;
 
   /** Webhooks with one endpoint, and its receiver. */
   async function connected(
@@ -55,8 +23,8 @@ forEachDatabase((open) => {
   }
 
   const attemptsOf = async () => {
-    const [endpoint] = (await db.database.knex('webhook_endpoints').select('id')) as { id: string }[];
-    return createWebhookHistory(db.database).attempts({ endpointIds: [endpoint?.id ?? ''], limit: 1000 });
+    const [endpoint] = (await bed.db.database.knex('webhook_endpoints').select('id')) as { id: string }[];
+    return createWebhookHistory(bed.db.database).attempts({ endpointIds: [endpoint?.id ?? ''], limit: 1000 });
   };
   const textOf = (request: ReceivedRequest) => (JSON.parse(request.body) as { text: string }).text;
   const chatOf = (request: ReceivedRequest) => (JSON.parse(request.body) as { chat: string }).chat;
@@ -112,7 +80,7 @@ forEachDatabase((open) => {
 
   it('keeps the secret encrypted and does not show it', async () => {
     const { webhooks, accountId, target } = await connected({}, { secret: 'very secret' });
-    const row = (await db.database.knex('webhook_endpoints').first('secret')) as { secret: string };
+    const row = (await bed.db.database.knex('webhook_endpoints').first('secret')) as { secret: string };
     expect(row.secret).not.toContain('very');
     expect(await webhooks.get(accountId, { dialect: 'plain' })).toMatchObject({
       url: target.url,
@@ -160,7 +128,7 @@ forEachDatabase((open) => {
       orderKey: 'a',
     };
     await expect(
-      db.database.transaction(async (trx) => {
+      bed.db.database.transaction(async (trx) => {
         await webhooks.enqueue(trx, [event]);
         throw new Error('changed my mind');
       }),
@@ -361,9 +329,8 @@ forEachDatabase((open) => {
   });
 
   it('keeps the breaker over a restart', async () => {
-    const first = await connected({
-      policy: { retryDelaysMs: [10, 10, 10, 10, 10, 10], breakerOpenMs: 600_000, breakerMaxOpenMs: 3_600_000 },
-    });
+    const policy = { retryDelaysMs: [10, 10, 10, 10, 10, 10], breakerOpenMs: 600_000, breakerMaxOpenMs: 3_600_000 };
+    const first = await connected({ policy });
     first.target.answer(refuse(500));
     await first.receive([{}]);
     await expect
@@ -371,7 +338,7 @@ forEachDatabase((open) => {
       .toBeGreaterThan(Date.now() + 500_000);
     await first.stop();
     const count = first.target.requests.length;
-    const second = await build();
+    const second = await build({ policy });
     await second.receive([{}]);
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(first.target.requests.length).toBe(count);
@@ -388,8 +355,8 @@ forEachDatabase((open) => {
       const made = await receiver();
       made.answer(() => undefined);
       hanging.push(made);
-      await db.database.knex('webhook_endpoints').insert({
-        ...((await db.database.knex('webhook_endpoints').where({ url: target.url }).first()) as object),
+      await bed.db.database.knex('webhook_endpoints').insert({
+        ...((await bed.db.database.knex('webhook_endpoints').where({ url: target.url }).first()) as object),
         id: `HANGING${index}`,
         url: made.url,
       });
@@ -414,7 +381,7 @@ forEachDatabase((open) => {
 
   it('delivers again, with the same id, what was under way when the process was killed', async () => {
     const target = await receiver();
-    const dead = await buildWebhooks(db.database, dataDir, { timeoutMs: 60_000 });
+    const dead = await buildWebhooks(bed.db.database, bed.dataDir, { timeoutMs: 60_000 });
     dead.webhooks.start();
     closers.push(() => dead.outbound.close());
     await dead.webhooks.set(dead.accountId, { url: target.url, dialect: 'plain' });
@@ -489,10 +456,10 @@ forEachDatabase((open) => {
   it('goes on after the database did not answer for a while, losing nothing', async () => {
     const { target, receive, settled } = await connected();
     let failures = 3;
-    const original = db.database.transaction.bind(db.database);
+    const original = bed.db.database.transaction.bind(bed.db.database);
     target.answer((_, response) => {
       // The answer has been given; writing it down fails.
-      Object.assign(db.database, {
+      Object.assign(bed.db.database, {
         transaction: (work: never) => (failures-- > 0 ? Promise.reject(new Error('database is away')) : original(work)),
       });
       response.end();
@@ -501,7 +468,7 @@ forEachDatabase((open) => {
       await receive([{ text: '1' }, { text: '2' }, { text: '3' }]);
       await settled();
     } finally {
-      Object.assign(db.database, { transaction: original });
+      Object.assign(bed.db.database, { transaction: original });
     }
     expect(target.requests.map(textOf)).toEqual(['1', '2', '3']);
   });

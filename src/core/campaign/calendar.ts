@@ -55,7 +55,7 @@ export function checkWindow(window: CampaignWindow): void {
 }
 
 /** Returns minutes since midnight of `09:00` or `9:30`, `24:00` included. @throws GatewayError invalid_input */
-export function minutesOf(field: string, text: string): number {
+function minutesOf(field: string, text: string): number {
   const match = /^(\d{1,2}):([0-5]\d)$/.exec(text.trim());
   const minutes = match ? Number(match[1]) * 60 + Number(match[2]) : NaN;
   if (!(minutes <= wholeDay)) throw invalid(field, `must be a time such as 09:00 (it is ${text})`);

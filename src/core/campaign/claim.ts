@@ -53,8 +53,6 @@ interface ClaimDeps {
   announcer: Announcer;
   texts: Texts;
   numberClock: NumberClock;
-  /** Pacing where neither the number nor the campaign says otherwise. */
-  basePacing?: Pacing;
   clock: Clock;
   random: () => number;
   newId: () => string;
@@ -70,12 +68,8 @@ const longestText = 65_536;
 const longestCaption = 4_096;
 
 /** Returns the pacing of a campaign on a number: the campaign's word before the number's before the safe one. */
-export function pacingOf(
-  campaign: Pick<Campaign, 'pacing'>,
-  number: Pick<NumberPacing, 'pacing'>,
-  base = defaultPacing,
-): Pacing {
-  return { ...base, ...number.pacing, ...campaign.pacing };
+export function pacingOf(campaign: Pick<Campaign, 'pacing'>, number: Pick<NumberPacing, 'pacing'>): Pacing {
+  return { ...defaultPacing, ...number.pacing, ...campaign.pacing };
 }
 
 /** Returns what takes recipients. */
@@ -100,7 +94,7 @@ export function createClaims(deps: ClaimDeps): Claims {
     if (number.nextSendAt > now) return { result: 'wait', until: number.nextSendAt };
     if (number.lastMessageId && (await messages.isSending(trx, number.lastMessageId))) return { result: 'busy' };
 
-    const pacing = pacingOf(campaign, number, deps.basePacing);
+    const pacing = pacingOf(campaign, number);
     const { day, endsAt } = numberClock.day(instance, now);
     const today = await numbers.day(trx, instance.id, day);
     if (today.sent >= dayCap(pacing, daysLinked(number, now)))

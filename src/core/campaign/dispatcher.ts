@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
-import type { Campaign, CampaignHold, Pacing } from '../../model/campaign.ts';
+import type { Campaign, CampaignHold } from '../../model/campaign.ts';
+import type { OutgoingContent } from '../../model/content.ts';
 import { reasonOf } from '../../model/errors.ts';
 import type { Instance } from '../../model/instance.ts';
 import type { Clock } from '../../model/time.ts';
@@ -42,7 +43,8 @@ interface DispatcherDeps {
   transitions: Transitions;
   openings: Openings;
   outbox: Pick<Outbox, 'admit' | 'added' | 'released'>;
-  basePacing?: Pacing;
+  /** Says whether the instance's page can send this content. */
+  canSend(instanceId: string, type: OutgoingContent['type']): boolean;
   clock: Clock;
   random: () => number;
   log: Logger;
@@ -69,6 +71,7 @@ type Served =
   | { result: 'nothing' };
 
 const busyPollMs = 5_000;
+const featurePollMs = 60_000;
 const crowdedPollMs = 250;
 const brokenPauseMs = 5_000;
 const longestTimerMs = 60_000;
@@ -183,6 +186,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       await database.transaction((trx) => transitions.make(trx, 'cancel', campaign.id, 'end_time'));
       return { result: 'nothing' };
     }
+    if (!deps.canSend(instance.id, campaign.media?.type ?? 'text'))
+      return { result: 'held', hold: 'feature_missing', until: now + featurePollMs };
     let held: Extract<Served, { result: 'held' }> | null = null;
     for (const { lane, zone, head, tail } of await campaigns.lanes(campaign.id)) {
       if (head >= tail) continue;
@@ -237,7 +242,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       const number = await numbers.get(instanceId);
       // One that was away begins with a pause, however long it has been away.
       const [first] = await campaigns.ofInstance(instanceId, ['running']);
-      const pauseMs = first ? gapMs(pacingOf(first, number, deps.basePacing), deps.random) : 0;
+      const pauseMs = first ? gapMs(pacingOf(first, number), deps.random) : 0;
       await numbers.update(database.knex, instanceId, {
         nextSendAt: Math.max(number.nextSendAt, now + pauseMs),
         ...(number.pairedAt === null ? { pairedAt: now } : {}),

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { defaultQuietHours, type Pacing } from '../../model/campaign.ts';
+import { defaultQuietHours } from '../../model/campaign.ts';
 import type { ContentInput, OutgoingContent } from '../../model/content.ts';
 import type { Clock } from '../../model/time.ts';
 import { createCampaignStore } from '../../store/campaigns.ts';
@@ -11,7 +11,9 @@ import { createOptOutStore } from '../../store/opt-outs.ts';
 import { createRecipientStore } from '../../store/recipients.ts';
 import type { WhatsAppClient } from '../../whatsapp/client.ts';
 import type { Announcer } from '../announcer.ts';
+import { createAudit } from '../audit.ts';
 import { type Campaigns, createCampaigns } from '../campaigns.ts';
+import type { Idempotency } from '../idempotency.ts';
 import { createExclusive } from '../exclusive.ts';
 import { createOptOuts, type OptOuts } from '../opt-outs.ts';
 import type { Outbox } from '../outbox.ts';
@@ -19,6 +21,8 @@ import { type Claims, createClaims } from './claim.ts';
 import { createDispatcher, type Dispatcher } from './dispatcher.ts';
 import { createForecasts } from './forecasts.ts';
 import { type CampaignLifecycle, createCampaignLifecycle } from './lifecycle.ts';
+import { createCampaignChecks } from './input.ts';
+import { createCampaignMaking } from './making.ts';
 import { createLoader } from './loader.ts';
 import { createNumberClock } from './number-clock.ts';
 import { createOpenings } from './openings.ts';
@@ -37,21 +41,22 @@ export interface CampaignEngine {
   results: Results;
 }
 
-export interface CampaignEngineDeps {
+interface CampaignEngineDeps {
   database: Database;
   messages: MessageStore;
   instances: InstanceStore;
   announcer: Announcer;
   /** Asked when needed, since the outbox is made after what follows it. */
   outbox: () => Pick<Outbox, 'admit' | 'added' | 'released' | 'flush'>;
+  idempotency: Pick<Idempotency, 'answered' | 'record'>;
   prepareContent(accountId: string, input: ContentInput): Promise<OutgoingContent>;
   touchMedia(mediaId: string, now: number): Promise<void>;
   /** Returns the client of a ready instance; throws otherwise. */
   client(instanceId: string): WhatsAppClient;
+  /** Says whether the instance's page can send content of this type. Default: always. */
+  canSend?(instanceId: string, type: OutgoingContent['type']): boolean;
   defaultCountry: string | null;
   retentionDays: number;
-  /** Default: the safe pacing of the model. */
-  basePacing?: Pacing;
   clock: Clock;
   random: () => number;
   newId: () => string;
@@ -77,10 +82,17 @@ export function createCampaignEngine(deps: CampaignEngineDeps): CampaignEngine {
 
   const transitions = createTransitions({ ...parts, store: campaigns });
   const claims = createClaims({ ...parts, texts: createTexts() });
-  const dispatcher = createDispatcher({ ...parts, claims, transitions, openings: createOpenings() });
+  const dispatcher = createDispatcher({
+    canSend: () => true,
+    ...parts,
+    claims,
+    transitions,
+    openings: createOpenings(),
+  });
   const loader = createLoader({ ...parts, optOuts: optOutStore });
   const retries = createRetries({ ...parts, transitions });
   const results = createResults({ ...parts, transitions });
+  const checks = createCampaignChecks({ ...parts, quietHours: defaultQuietHours });
 
   return {
     dispatcher,
@@ -101,12 +113,13 @@ export function createCampaignEngine(deps: CampaignEngineDeps): CampaignEngine {
     campaigns: createCampaigns({
       ...parts,
       store: campaigns,
-      loader,
+      checks,
+      making: createCampaignMaking({ ...parts, store: campaigns, checks, loader, transitions, dispatcher }),
       retries,
       transitions,
       dispatcher,
+      audit: createAudit(deps),
       forecasts: createForecasts(parts),
-      quietHours: defaultQuietHours,
       sweep: async (id) => {
         await Promise.race([retries.sweep(id), clock.sleep(2e3)]);
       },

@@ -1,4 +1,4 @@
-import type { Campaign, CampaignForecast, Pacing, RecipientSource } from '../../model/campaign.ts';
+import type { Campaign, CampaignForecast, RecipientSource } from '../../model/campaign.ts';
 import type { Instance } from '../../model/instance.ts';
 import type { Clock } from '../../model/time.ts';
 import type { CampaignStore } from '../../store/campaigns.ts';
@@ -11,7 +11,7 @@ import type { Intake } from './recipients.ts';
 import { forecast } from './simulate.ts';
 
 /** Recipients of one zone. */
-export interface ZoneCount {
+interface ZoneCount {
   zone: string;
   count: number;
 }
@@ -48,7 +48,6 @@ export function createForecasts(deps: {
   numbers: NumberStore;
   instances: InstanceStore;
   numberClock: NumberClock;
-  basePacing?: Pacing;
   clock: Clock;
 }): Forecasts {
   const { database, campaigns, numbers, instances, numberClock, clock } = deps;
@@ -65,7 +64,7 @@ export function createForecasts(deps: {
       endAt,
       now,
       maxDays,
-      pacing: pacingOf(input, number, deps.basePacing),
+      pacing: pacingOf(input, number),
       zone: numberClock.zone(instance),
       nextSendAt: Math.max(number.nextSendAt, scheduleAt ?? 0, now),
       pairedAt: Math.max(number.pairedAt ?? now, number.restrictedUntil ?? 0),

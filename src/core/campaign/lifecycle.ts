@@ -76,9 +76,10 @@ export function createCampaignLifecycle(deps: LifecycleDeps): CampaignLifecycle 
   async function inspectOne(instanceId: string): Promise<void> {
     try {
       const { timelock, newChats } = await deps.client(instanceId).restrictions();
-      if (timelock) await timelocked(instanceId, timelock);
+      // First what stops: the end of a lock lets messages go at once.
       if (newChats && newChats.used >= newChats.total * quotaShare)
         await moveAll(instanceId, ['running'], 'pause', 'quota_used_up');
+      if (timelock) await timelocked(instanceId, timelock);
     } catch (error) {
       log.warn({ instance: instanceId, error: reasonOf(error) }, 'restrictions could not be asked for');
     }

@@ -8,7 +8,7 @@ export interface LocalDay {
 }
 
 /** A moment as a clock on the wall shows it. */
-export interface LocalTime extends LocalDay {
+interface LocalTime extends LocalDay {
   /** Minutes since the local midnight, 0–1439. */
   minute: number;
 }

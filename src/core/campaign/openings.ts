@@ -2,7 +2,7 @@ import type { Campaign, CampaignHold } from '../../model/campaign.ts';
 import { type Calendar, createCalendar, type Opening } from './calendar.ts';
 
 /** When a lane may send. */
-export type LaneHours = { open: true } | { open: false; hold: CampaignHold; opensAt: number };
+type LaneHours = { open: true } | { open: false; hold: CampaignHold; opensAt: number };
 
 /** The hours of lanes, read from a calendar once for each opening. */
 export interface Openings {

@@ -1,7 +1,7 @@
 import { GatewayError } from '../../model/errors.ts';
 
 /** A place in a template that a recipient's field fills. */
-export interface TemplateVariable {
+interface TemplateVariable {
   /** As `variableKey` writes it. */
   key: string;
   /** Stands in when the recipient has no such field. */

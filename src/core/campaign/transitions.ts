@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { type Campaign, type CampaignState, countersOf, type PauseReason } from '../../model/campaign.ts';
+import { GatewayError } from '../../model/errors.ts';
 import type { EventType, NewEvent } from '../../model/events.ts';
 import type { Clock } from '../../model/time.ts';
 import type { CampaignStore, StatePatch } from '../../store/campaigns.ts';
@@ -27,6 +28,7 @@ const moves = {
   fail: { from: unfinished, to: 'failed', event: 'campaign.failed' },
 } as const satisfies Record<string, Move>;
 
+/** What can be done to a campaign's state. */
 export type MoveName = keyof typeof moves;
 
 /** Changes of a campaign's state, each with its event in the same transaction. */
@@ -67,6 +69,24 @@ export function createTransitions(deps: { store: CampaignStore; announcer: Annou
 /** Tells whether a move leads from this state. */
 export function canMove(name: MoveName, state: CampaignState): boolean {
   return (moves[name].from as readonly CampaignState[]).includes(state);
+}
+
+/** Returns the move that starts a campaign: at once, or at its time. */
+export function beginning({ scheduleAt }: Pick<Campaign, 'scheduleAt'>, now: number): 'schedule' | 'start' {
+  return scheduleAt !== null && scheduleAt > now ? 'schedule' : 'start';
+}
+
+/** @throws GatewayError conflict when it has ended for good */
+export function refuseEnded({ id, state }: Campaign, consequence: string): void {
+  if (state === 'cancelled' || state === 'failed')
+    throw new GatewayError('conflict', `Campaign ${id} is ${state}: ${consequence}`);
+}
+
+/** @throws GatewayError conflict when it has ended in any way */
+export function refuseFinished(campaign: Campaign, consequence: string): void {
+  refuseEnded(campaign, consequence);
+  if (campaign.state === 'completed')
+    throw new GatewayError('conflict', `Campaign ${campaign.id} is completed: ${consequence}`);
 }
 
 function stamps(name: MoveName, now: number): StatePatch {
