@@ -22,15 +22,21 @@ export interface Config {
   dataDir: string;
   publicUrl: string | null;
   secretKey: string | null;
+  secretKeyPrevious: string[];
   bootstrapApiKey: string | null;
   bootstrapApiSecret: string | null;
   chromiumPath: string | null;
   chromiumArgs: string[];
   whatsappWebVersion: string | null;
   whatsappWebCacheDir: string | null;
+  whatsappWebRecord: boolean;
+  featureGate: boolean;
   sandbox: boolean;
+  experimentalPasskeyRelay: boolean;
   defaultCountry: string | null;
   startConcurrency: number;
+  startStaggerMs: number;
+  instanceMemoryLimitMb: number;
   syncSendTimeoutMs: number;
   webhookAllowCidrs: string[];
   webhookTimeoutMs: number;
@@ -40,11 +46,16 @@ export interface Config {
   mediaInlineMaxBytes: number;
   mediaRetentionDays: number;
   campaignRetentionDays: number;
+  auditRetentionDays: number;
+  messageRetentionDays: number;
   bodyMaxBytes: number;
   uploadMaxBytes: number;
   rateLimitPerMinute: number;
   corsOrigins: string[];
   logLevel: string;
+  logFormat: 'json' | 'pretty';
+  metricsToken: string | null;
+  minFreeDiskMb: number;
   trustProxy: string[];
 }
 
@@ -92,6 +103,11 @@ export const settings = {
     defaultText: 'made at first start, kept in `DATA_DIR/secret.key`',
     doc: 'Encrypts stored webhook secrets and signs media URLs; at least 32 characters.',
   },
+  SECRET_KEY_PREVIOUS: {
+    key: 'secretKeyPrevious',
+    schema: Joi.array().items(Joi.string().min(32)).default([]),
+    doc: 'Keys before `SECRET_KEY`, separated by commas: they still open what they sealed, which the start seals anew, and media URLs.',
+  },
   BOOTSTRAP_API_KEY: {
     key: 'bootstrapApiKey',
     schema: optional
@@ -122,19 +138,34 @@ export const settings = {
   WHATSAPP_WEB_VERSION: {
     key: 'whatsappWebVersion',
     schema: optional.pattern(/^[\w.-]+$/).default(null),
-    defaultText: 'the live page',
+    defaultText: 'what `web-version pin` says, else the live page',
     doc: 'Pins the WhatsApp Web page to `WHATSAPP_WEB_CACHE_DIR/VERSION.html`; the start of an instance fails if the file is missing.',
   },
   WHATSAPP_WEB_CACHE_DIR: {
     key: 'whatsappWebCacheDir',
     schema: optional.default(null),
     defaultText: '`DATA_DIR/web-cache`',
-    doc: 'Folder of pinned WhatsApp Web pages.',
+    doc: 'Folder of recorded WhatsApp Web pages.',
+  },
+  WHATSAPP_WEB_RECORD: {
+    key: 'whatsappWebRecord',
+    schema: onOff.default(false),
+    doc: 'Keeps the page of an instance that has been ready for ten minutes with nothing missing; the newest five stay.',
+  },
+  FEATURE_GATE: {
+    key: 'featureGate',
+    schema: onOff.default(true),
+    doc: 'Whether what the self-test of the page misses is refused with 501, or held in the queue. `false` only reports it and tries everything.',
   },
   SANDBOX: {
     key: 'sandbox',
     schema: onOff.default(false),
     doc: 'Use the stand-in WhatsApp page and its phone simulator at `/sandbox` instead of WhatsApp.',
+  },
+  EXPERIMENTAL_PASSKEY_RELAY: {
+    key: 'experimentalPasskeyRelay',
+    schema: onOff.default(false),
+    doc: 'Hand signed passkeys on to WhatsApp Web, for numbers that are asked for one when a device is linked. Not tried on a live number.',
   },
   DEFAULT_COUNTRY: {
     key: 'defaultCountry',
@@ -146,6 +177,16 @@ export const settings = {
     key: 'startConcurrency',
     schema: Joi.number().integer().min(1).max(50).default(3),
     doc: 'Instances that may start at the same time.',
+  },
+  START_STAGGER_MS: {
+    key: 'startStaggerMs',
+    schema: Joi.number().integer().min(0).max(60_000).default(2_000),
+    doc: 'Pause between the starts of two instances.',
+  },
+  INSTANCE_MEMORY_LIMIT_MB: {
+    key: 'instanceMemoryLimitMb',
+    schema: Joi.number().integer().min(0).default(1_500),
+    doc: 'Memory of one instance’s browser (MiB) above which it is restarted in good order, at most every half hour; 0 for never.',
   },
   SYNC_SEND_TIMEOUT_MS: {
     key: 'syncSendTimeoutMs',
@@ -201,13 +242,23 @@ export const settings = {
     schema: Joi.number().integer().min(1).default(365),
     doc: 'Days after its end that a campaign and its recipients are kept.',
   },
+  MESSAGE_RETENTION_DAYS: {
+    key: 'messageRetentionDays',
+    schema: Joi.number().integer().min(0).default(365),
+    doc: 'Days after which messages are removed from the log, counted from the last that happened to them, and never while webhooks may still tell of them; `0` keeps all.',
+  },
+  AUDIT_RETENTION_DAYS: {
+    key: 'auditRetentionDays',
+    schema: Joi.number().integer().min(1).default(365),
+    doc: 'Days that the audit log keeps who changed what.',
+  },
   BODY_MAX_BYTES: {
     key: 'bodyMaxBytes',
     schema: Joi.number()
       .integer()
       .min(1024)
       .default(36 * mib),
-    doc: 'Largest request body (base64 makes a file a third larger).',
+    doc: 'Largest request body of calls that may carry a file (base64 makes it a third larger); others take 1 MiB.',
   },
   UPLOAD_MAX_BYTES: {
     key: 'uploadMaxBytes',
@@ -231,6 +282,25 @@ export const settings = {
     key: 'logLevel',
     schema: Joi.string().valid('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent').default('info'),
     doc: 'Least severity that is logged.',
+  },
+  LOG_FORMAT: {
+    key: 'logFormat',
+    schema: Joi.string().valid('json', 'pretty').default('json'),
+    doc: '`pretty` for people at a terminal.',
+  },
+  MIN_FREE_DISK_MB: {
+    key: 'minFreeDiskMb',
+    schema: Joi.number().integer().min(0).default(200),
+    doc: 'Below so much free space on the disk of `DATA_DIR`, in MiB, `/readyz` answers 503.',
+  },
+  METRICS_TOKEN: {
+    key: 'metricsToken',
+    schema: optional
+      .pattern(/^[\w.~+/=-]{16,}$/)
+      .message('must be at least 16 letters, digits or any of . _ ~ + / = -')
+      .default(null),
+    defaultText: 'none: `/metrics` is off',
+    doc: 'Who sends it as `Authorization: Bearer …` may read `/metrics` (Prometheus).',
   },
   TRUST_PROXY: {
     key: 'trustProxy',
@@ -299,7 +369,7 @@ function rawValue(setting: Setting, text: string | undefined): unknown {
 }
 
 function describe(name: string, text: string | undefined): string {
-  if (/SECRET|DATABASE_URL/.test(name)) return 'set';
+  if (/SECRET|TOKEN|DATABASE_URL/.test(name)) return 'set';
   return text === undefined ? 'not set' : `\`${text}\``;
 }
 

@@ -7,7 +7,7 @@ import { endOnSignals } from './signals.ts';
 /** Starts the gateway from its environment and ends it on SIGINT or SIGTERM. */
 async function main(): Promise<void> {
   const config = readConfig();
-  const log = createLog(config.logLevel);
+  const log = createLog(config.logLevel, undefined, config.logFormat);
   const app = await createApp({ config, log });
   endOnSignals({ log, close: () => app.close() });
   log.info({ url: app.url, sandbox: config.sandbox }, 'gateway is listening');

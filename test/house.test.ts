@@ -15,17 +15,20 @@ const rules: Record<string, string[]> = {
   dialects: ['model', 'core', 'http'],
   jobs: ['model', 'core'],
   sandbox: ['model', 'whatsapp'],
-  'outbound.ts': ['model', 'outbound-post.ts'],
+  'outbound.ts': ['model', 'outbound-answer.ts', 'outbound-guard.ts', 'outbound-post.ts'],
+  'outbound-guard.ts': ['model', 'outbound-answer.ts'],
+  'outbound-answer.ts': ['model'],
   'outbound-post.ts': [],
   'config.ts': ['model'],
-  'log.ts': [],
+  'log.ts': ['log-pretty.ts'],
+  'log-pretty.ts': [],
   'signals.ts': ['model'],
   'version.ts': [],
   migrations: [],
 };
 
 /** Top-level programs put everything together. */
-const composition = new Set(['app.ts', 'main.ts', 'demo.ts', 'demo-receiver.ts', 'cli']);
+const composition = new Set(['app.ts', 'app', 'main.ts', 'demo.ts', 'demo-receiver.ts', 'cli']);
 
 /** Packages with an owner. */
 const owners: Record<string, string[]> = {
@@ -40,7 +43,8 @@ const owners: Record<string, string[]> = {
   // core reads cron expressions with its parser; what runs by the clock is a job.
   'node-cron': ['jobs', 'core'],
   joi: ['config.ts', 'http', 'dialects'],
-  undici: ['outbound.ts', 'outbound-post.ts'],
+  undici: ['outbound.ts', 'outbound-answer.ts', 'outbound-guard.ts', 'outbound-post.ts'],
+  'prom-client': ['core'],
   ws: ['sandbox'],
 };
 

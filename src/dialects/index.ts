@@ -4,7 +4,7 @@ import { type WapbridgeDeps, createWapbridge } from './wapbridge/index.ts';
 import { wapbridgeWebhooks } from './wapbridge/webhooks.ts';
 
 /** What the dialects are made of. */
-export type DialectDeps = WapbridgeDeps;
+type DialectDeps = WapbridgeDeps;
 
 /** Returns every published API of the gateway; a new one is a folder beside this file, a line here and one below. */
 export function createDialects(deps: DialectDeps): Dialect[] {

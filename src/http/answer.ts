@@ -11,7 +11,7 @@ export interface Answer {
 const rawMark = Symbol('raw answer');
 
 /** An answer that a handler gives in place of a value, so that the dialect's success envelope is not put around it. */
-export type RawAnswer = Answer & { [rawMark]: true };
+type RawAnswer = Answer & { [rawMark]: true };
 
 /** Returns an answer that goes out as it is: an image, a text, an empty 204. */
 export function rawAnswer(answer: Answer): RawAnswer {

@@ -5,17 +5,26 @@ import { type UploadLimits, createBodyReader } from './body.ts';
 import { createClientIp } from './client-ip.ts';
 import { createCors } from './cors.ts';
 import type { Dialect } from './dialect.ts';
-import { type HealthChecks, createHealth } from './health.ts';
+import { type HealthSource, createHealth } from './health.ts';
 import { type MediaOpener, createMediaDownload } from './media.ts';
+import { type MetricsSource, createMetricsEndpoint } from './metrics.ts';
 import { type MountedDialect, mount } from './mount.ts';
 import { openapiDocument } from './openapi.ts';
 import { type ApiRequest, parsePairs } from './request.ts';
+import { securityHeaders } from './security-headers.ts';
 
 /** What the HTTP side is made of. */
-export interface HttpAppDeps {
+interface HttpAppDeps {
   dialects: readonly Dialect[];
   media: MediaOpener;
-  health: HealthChecks;
+  health: HealthSource;
+  /** Absent: nothing is measured, and there is no `/metrics`. */
+  metrics?: {
+    source: MetricsSource;
+    /** Who brings it may read them; null: nobody may. */
+    token: string | null;
+    requestEnded(request: { route: string | null; status: number; durationMs: number }): void;
+  };
   log: Logger;
   /** The gateway's version, for API documents. */
   version: string;
@@ -43,12 +52,8 @@ export function createHttpApp(deps: HttpAppDeps): Koa {
     const startedAt = performance.now();
     ctx.state.requestId = requestIdOf(ctx.get('X-Request-Id'));
     ctx.state.ip = clientIp(ctx.req);
-    ctx.set({
-      'X-Request-Id': ctx.state.requestId,
-      'X-Content-Type-Options': 'nosniff',
-      'X-Frame-Options': 'DENY',
-      'Referrer-Policy': 'no-referrer',
-    });
+    ctx.set(securityHeaders(deps.publicUrl()));
+    ctx.set('X-Request-Id', ctx.state.requestId);
     ctx.res.once('close', () => logAccess(ctx, performance.now() - startedAt));
     try {
       await next();
@@ -61,12 +66,16 @@ export function createHttpApp(deps: HttpAppDeps): Koa {
 
   /** One line a request; queries and bodies hold numbers and texts of messages, so they stay out. */
   function logAccess(ctx: Context, durationMs: number): void {
-    deps.log.info(
+    const status = ctx.res.writableFinished ? ctx.status : 499;
+    deps.metrics?.requestEnded({ route: ctx.state.route ?? null, status, durationMs });
+    // Monitors ask every few seconds.
+    const level = /^\/(healthz|readyz|metrics)$/.test(ctx.path) && status < 500 ? 'debug' : 'info';
+    deps.log[level](
       {
         requestId: ctx.state.requestId,
         method: ctx.method,
         path: ctx.state.route ?? ctx.path,
-        status: ctx.res.writableFinished ? ctx.status : 499,
+        status,
         durationMs: Math.round(durationMs * 10) / 10,
         ip: ctx.state.ip,
         token: ctx.state.token,
@@ -99,8 +108,15 @@ export function createHttpApp(deps: HttpAppDeps): Koa {
     await owner.serve(ctx, request);
   }
 
-  for (const middleware of [guard, createHealth(deps.health), createMediaDownload(deps.media), documents, dialects])
-    app.use(middleware);
+  const middlewares = [
+    guard,
+    createHealth(deps.health),
+    ...(deps.metrics ? [createMetricsEndpoint(deps.metrics)] : []),
+    createMediaDownload(deps.media),
+    documents,
+    dialects,
+  ];
+  for (const middleware of middlewares) app.use(middleware);
   app.on('error', (error: NodeJS.ErrnoException) => deps.log.debug({ err: error }, 'connection broke'));
   return app;
 }

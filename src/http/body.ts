@@ -5,6 +5,7 @@ import { GatewayError } from '../model/errors.ts';
 import { splitJson } from './json-rows.ts';
 import { bytesOf, formParts } from './multipart.ts';
 import { type Params, parsePairs } from './request.ts';
+import type { BodySize } from './route.ts';
 import { rowsOfSpool } from './rows.ts';
 import { type Spool, createSpool } from './spool.ts';
 
@@ -21,13 +22,20 @@ export interface BodyReader {
    * Returns the parameters of the request's body, whatever the method: JSON, form, multipart, JSON or form under a wrong label.
    * @throws GatewayError too_large | malformed_body | unavailable (too many large bodies at the same time)
    */
-  read(request: IncomingMessage, response: ServerResponse): Promise<Params>;
+  read(input: BodyRequest): Promise<Params>;
   /**
-   * Returns the parameters of a body that may bring a very long list under `name`: as JSON, a file of a multipart form, or a CSV
+   * Returns the parameters of a body that may bring a very long list under `rows`: as JSON, a file of a multipart form, or a CSV
    * body that is the list itself. The list stands among the parameters as `Rows`, readable until the answer is sent.
    * @throws GatewayError too_large | malformed_body | unavailable
    */
-  readRows(request: IncomingMessage, response: ServerResponse, name: string): Promise<Params>;
+  readRows(input: BodyRequest & { rows: string }): Promise<Params>;
+}
+
+/** A body that is to be read. */
+interface BodyRequest {
+  request: IncomingMessage;
+  response: ServerResponse;
+  maxBody: BodySize;
 }
 
 /** Where long lists are kept while they are read, and how large such a body may be. */
@@ -36,6 +44,8 @@ export interface UploadLimits {
   maxBytes: number;
 }
 
+/** The largest body of calls that carry no file. */
+const smallBytes = 1024 * 1024;
 /** Bodies up to this size are read however much memory the others hold. */
 const smallBodyBytes = 64 * 1024;
 const maxUploads = 8;
@@ -47,25 +57,29 @@ export function createBodyReader(input: { maxBytes: number; totalBytes?: number;
   let heldBytes = 0;
   let openUploads = 0;
 
-  async function read(request: IncomingMessage, response: ServerResponse): Promise<Params> {
+  const sizes: Record<BodySize, number> = { small: Math.min(smallBytes, input.maxBytes), media: input.maxBytes };
+
+  async function read({ request, response, maxBody }: BodyRequest): Promise<Params> {
     if (!hasBody(request)) return {};
-    admit(request, response, input.maxBytes);
+    const maxBytes = sizes[maxBody];
+    admit(request, response, maxBytes);
 
     let own = 0;
     response.once('close', () => (heldBytes -= own));
     const raw = await collect(request, (sizeBytes) => {
       own += sizeBytes;
       heldBytes += sizeBytes;
-      if (own > input.maxBytes) throw tooLarge(input.maxBytes);
+      if (own > maxBytes) throw tooLarge(maxBytes);
       if (heldBytes > totalBytes && own > smallBodyBytes)
         throw new GatewayError('unavailable', 'Too many large requests at the same time', { retryAfterSeconds: 2 });
     });
     return parseBody(raw, request.headers['content-type'] ?? '');
   }
 
-  async function readRows(request: IncomingMessage, response: ServerResponse, name: string): Promise<Params> {
+  async function readRows({ request, response, maxBody, rows }: BodyRequest & { rows: string }): Promise<Params> {
     const label = labelOf(request.headers['content-type'] ?? '');
-    if (!hasBody(request) || label === 'application/x-www-form-urlencoded') return await read(request, response);
+    if (!hasBody(request) || label === 'application/x-www-form-urlencoded')
+      return await read({ request, response, maxBody });
     if (openUploads >= maxUploads)
       throw new GatewayError('unavailable', 'Too many large requests at the same time', { retryAfterSeconds: 2 });
     admit(request, response, uploads.maxBytes);
@@ -75,7 +89,8 @@ export function createBodyReader(input: { maxBytes: number; totalBytes?: number;
     const release = () => void spool.release().catch(() => undefined);
     if (response.closed) release();
     else response.once('close', release);
-    return await rowsParams(spool, { label, contentType: request.headers['content-type'] ?? '', name, input });
+    const contentType = request.headers['content-type'] ?? '';
+    return await rowsParams(spool, { label, contentType, name: rows, maxBytes: sizes[maxBody] });
   }
 
   return { read, readRows };
@@ -113,10 +128,8 @@ async function* piecesOf(request: IncomingMessage): AsyncGenerator<Buffer> {
 
 async function rowsParams(
   spool: Spool,
-  body: { label: string; contentType: string; name: string; input: { maxBytes: number } },
+  { label, contentType, name, maxBytes }: { label: string; contentType: string; name: string; maxBytes: number },
 ): Promise<Params> {
-  const { label, contentType, name } = body;
-  const { maxBytes } = body.input;
   if (/^(text|application)\/(csv|tab-separated-values|vnd\.ms-excel)$/.test(label))
     return { [name]: await rowsOfSpool(spool) };
   if (label === 'multipart/form-data') return await rowsOfForm(spool, { contentType, name, maxBytes });

@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 
 const exposedHeaders =
-  'X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Used, Retry-After';
+  'X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Used, RateLimit, RateLimit-Policy, Retry-After';
 const maxAgeSeconds = 86_400;
 
 /**

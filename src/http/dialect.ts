@@ -7,7 +7,7 @@ import type { ApiRequest, Params } from './request.ts';
 import type { Route } from './route.ts';
 
 /** Calls per minute: by client address for everybody, by token for each class of routes. */
-export interface DialectLimits {
+interface DialectLimits {
   ip: number;
   /** `default` and whatever names the routes use. */
   token: { default: number } & Record<string, number>;
@@ -39,7 +39,7 @@ export interface Dialect {
   success(result: unknown, request: ApiRequest): Answer;
   failure(error: GatewayError, request: ApiRequest): Answer;
   limits: DialectLimits;
-  /** Returns the rate-limit headers of an answer. */
+  /** Returns the rate-limit headers of an answer: the source's own, or `ietfLimitHeaders`. */
   limitHeaders(state: LimitState): Record<string, string>;
   /** Bodies and headers of this API's webhooks. */
   webhooks: WebhookDialect;

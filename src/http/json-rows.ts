@@ -3,7 +3,7 @@ import { GatewayError } from '../model/errors.ts';
 import type { Spool } from './spool.ts';
 
 /** A JSON object of which one member, a long list, is left where it lies. */
-export interface SplitJson {
+interface SplitJson {
   /** The text of the object with `null` in place of the list; the whole text when it holds no such list. */
   rest: string;
   /** Where the list lies, brackets included; null when there is none. */

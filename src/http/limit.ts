@@ -4,6 +4,8 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 
 /** Where a caller stands within a minute. */
 export interface LimitState {
+  /** Which limit it is: `ip`, `default`, or another name of the dialect's. */
+  policy: string;
   limit: number;
   used: number;
   remaining: number;
@@ -23,17 +25,21 @@ export interface Counter {
   consume(key: string): Promise<RateLimiterRes>;
 }
 
+const windowSeconds = 60;
+
 /** Returns a limiter of `perMinute` calls in a window that begins with the first call. */
-export function createLimiter(input: { perMinute: number; log: Logger; counter?: Counter }): Limiter {
-  const counter = input.counter ?? new RateLimiterMemory({ points: input.perMinute, duration: 60 });
+export function createLimiter(input: { policy: string; perMinute: number; log: Logger; counter?: Counter }): Limiter {
+  const counter = input.counter ?? new RateLimiterMemory({ points: input.perMinute, duration: windowSeconds });
 
   function stateOf(result: RateLimiterRes, exceeded: boolean): LimitState {
     const used = result.consumedPoints;
     return {
+      policy: input.policy,
       limit: input.perMinute,
       used,
       remaining: Math.max(0, input.perMinute - used),
-      resetMs: result.msBeforeNext,
+      // The counter ends its window by a timer, and tells it by a clock that may have been set back since.
+      resetMs: Math.min(Math.max(result.msBeforeNext, 0), windowSeconds * 1000),
       exceeded,
     };
   }
@@ -60,6 +66,14 @@ export function ipKey(ip: string): string {
     .slice(0, 4)
     .map((part) => part.toString(16))
     .join(':')}::/64`;
+}
+
+/** Returns the header fields of the IETF draft (draft-ietf-httpapi-ratelimit-headers-10), for dialects that speak them. */
+export function ietfLimitHeaders({ policy, limit, remaining, resetMs }: LimitState): Record<string, string> {
+  return {
+    'RateLimit-Policy': `"${policy}";q=${limit};w=${windowSeconds}`,
+    RateLimit: `"${policy}";r=${remaining};t=${Math.ceil(resetMs / 1000)}`,
+  };
 }
 
 /** Returns the state nearest to its limit. */

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Middleware } from 'koa';
 import { toGatewayError } from '../model/errors.ts';
+import { fileHeaders } from './security-headers.ts';
 
 /** What the download route asks of the media store. */
 export interface MediaOpener {
@@ -12,9 +13,8 @@ export interface MediaOpener {
   ): Promise<{ stream: Readable; mimeType: string; filename?: string; sizeBytes: number }>;
 }
 
-/** Types that a browser shows without running anything in them; everything else is a download. */
-const inlineTypes =
-  /^(image\/(jpeg|png|gif|webp)|video\/(mp4|webm|3gpp)|audio\/(mpeg|mp4|ogg|aac|amr|wav)|application\/pdf)$/;
+/** Types that a browser shows without running anything in them; everything else is a download. PDFs too: viewers run scripts in them, and refuse to show them in the sandbox that files are given. */
+const inlineTypes = /^(image\/(jpeg|png|gif|webp)|video\/(mp4|webm|3gpp)|audio\/(mpeg|mp4|ogg|aac|amr|wav))$/;
 const mediaPath = /^\/media\/([0-9A-Za-z]{1,64})$/;
 
 /** Returns `GET /media/:id?expires=…&signature=…`: a stored file, for who holds the signed URL. */
@@ -32,7 +32,7 @@ export function createMediaDownload(media: MediaOpener): Middleware {
         'Content-Disposition',
         contentDisposition(inlineTypes.test(baseType) ? 'inline' : 'attachment', file.filename),
       );
-      ctx.set('Content-Security-Policy', "default-src 'none'; sandbox");
+      ctx.set(fileHeaders);
       ctx.set('Cache-Control', 'private, max-age=3600');
       ctx.status = 200;
       if (ctx.method === 'HEAD') {

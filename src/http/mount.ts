@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import type { Logger } from 'pino';
-import { GatewayError, toGatewayError } from '../model/errors.ts';
+import { type ErrorCode, GatewayError, toGatewayError } from '../model/errors.ts';
 import type { Caller } from '../model/token.ts';
 import { type Answer, isRawAnswer } from './answer.ts';
 import { type BodyReader, settleBody } from './body.ts';
@@ -27,6 +27,8 @@ interface Progress {
 }
 
 const maxIdempotencyKeyLength = 180;
+/** What the operator must hear of, when it was not said on purpose. */
+const outages: ReadonlySet<ErrorCode> = new Set(['storage_full', 'unavailable']);
 
 /**
  * Turns a dialect into something that answers requests, always in one order: limit by IP → authenticate → limit by key → body →
@@ -34,10 +36,10 @@ const maxIdempotencyKeyLength = 180;
  */
 export function mount(dialect: Dialect, deps: { bodies: BodyReader; log: Logger }): MountedDialect {
   const table = createRouteTable(dialect.routes);
-  const ipLimiter = createLimiter({ perMinute: dialect.limits.ip, log: deps.log });
+  const ipLimiter = createLimiter({ policy: 'ip', perMinute: dialect.limits.ip, log: deps.log });
   const tokenLimiters = new Map<string, Limiter>();
   for (const [name, perMinute] of Object.entries(dialect.limits.token))
-    tokenLimiters.set(name, createLimiter({ perMinute, log: deps.log }));
+    tokenLimiters.set(name, createLimiter({ policy: name, perMinute, log: deps.log }));
 
   function match(request: ApiRequest, params?: Params): Match | null {
     return table.find(request.method, dialect.locate?.(request, params) ?? request.path);
@@ -72,13 +74,19 @@ export function mount(dialect: Dialect, deps: { bodies: BodyReader; log: Logger 
 
   async function respond(ctx: Context, request: ApiRequest, progress: Progress): Promise<unknown> {
     await take(ipLimiter, ipKey(request.ip), progress);
-    const caller = await dialect.authenticate(request);
+    const known = await dialect.authenticate(request);
+    const caller = known && { ...known, ip: request.ip };
     progress.caller = caller;
     let found = match(request);
+    progress.route = found?.route ?? null;
     if (caller) await take(limiterOf(found?.route ?? null), caller.token.id, progress);
 
+    // Where the body names the method, it is read before anything is known of it: as large as a method may ask for.
+    const maxBody = caller ? (found?.route?.maxBody ?? 'media') : 'small';
+    if (found?.route) checkAccess(found.route, caller, request);
     const rows = found?.route?.rows ?? null;
-    const body = rows === null ? deps.bodies.read(ctx.req, ctx.res) : deps.bodies.readRows(ctx.req, ctx.res, rows);
+    const read = { request: ctx.req, response: ctx.res, maxBody };
+    const body = rows === null ? deps.bodies.read(read) : deps.bodies.readRows({ ...read, rows });
     const params = { ...request.query, ...(await body) };
     found ??= match(request, params);
     if (!found) throw dialect.refuseUnknown?.(request, params) ?? new GatewayError('not_found');
@@ -122,7 +130,7 @@ export function mount(dialect: Dialect, deps: { bodies: BodyReader; log: Logger 
 
   function refuse(error: unknown, request: ApiRequest): Answer {
     const failure = toGatewayError(error);
-    if (failure.code === 'internal_error')
+    if (failure.code === 'internal_error' || (outages.has(failure.code) && failure.cause !== undefined))
       deps.log.error({ err: failure.cause ?? failure, requestId: request.id }, 'request failed');
     const answer = dialect.failure(failure, request);
     if (failure.retryAfterSeconds === undefined) return answer;

@@ -3,7 +3,7 @@ import { GatewayError } from '../model/errors.ts';
 import type { Spool } from './spool.ts';
 
 /** One part of a multipart form and where its bytes lie. */
-export interface FormPart {
+interface FormPart {
   name: string;
   /** Null for a plain field. */
   filename: string | null;

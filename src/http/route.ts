@@ -6,7 +6,7 @@ import type { Caller, TokenScope } from '../model/token.ts';
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** What a handler is given: input that joi has seen, and who asks. */
-export interface HandlerContext<T, C extends Caller | null = Caller> {
+interface HandlerContext<T, C extends Caller | null = Caller> {
   input: T;
   caller: C;
   headers: IncomingHttpHeaders;
@@ -15,6 +15,9 @@ export interface HandlerContext<T, C extends Caller | null = Caller> {
   /** Aborts when the client goes away before the answer. */
   signal: AbortSignal;
 }
+
+/** How large a body may be: `small` is 1 MiB, `media` carries files as base64 or as a form (`BODY_MAX_BYTES`). */
+export type BodySize = 'small' | 'media';
 
 interface RouteFacts<T> {
   method: Method | readonly Method[];
@@ -28,6 +31,8 @@ interface RouteFacts<T> {
   body: Joi.ObjectSchema<T>;
   /** The parameter that may be a very long list: its schema is `rows()`, and the body is not kept in memory. */
   rows?: string;
+  /** The largest body it takes; absent: `small`. What comes as `rows` is counted apart. */
+  maxBody?: BodySize;
   /** The name of a rate limit of the dialect; absent: `default`. */
   limit?: string;
   /** True when it changes nothing, so that HEAD may run it; absent: true for routes that are GET alone. */
@@ -35,7 +40,7 @@ interface RouteFacts<T> {
 }
 
 /** A route as written in a dialect's table. */
-export type RouteSpec<T> =
+type RouteSpec<T> =
   | (RouteFacts<T> & { auth?: 'required'; handle(context: HandlerContext<T>): unknown })
   | (RouteFacts<T> & { auth: 'guest'; handle(context: HandlerContext<T, Caller | null>): unknown });
 
@@ -47,6 +52,7 @@ export interface Route {
   auth: 'required' | 'guest';
   scope: TokenScope;
   body: Joi.ObjectSchema;
+  maxBody: BodySize;
   limit: string;
   rows: string | null;
   safe: boolean;
@@ -63,6 +69,7 @@ export function route<T extends object>(spec: RouteSpec<T>): Route {
     auth: spec.auth ?? 'required',
     scope: spec.scope,
     body: spec.body,
+    maxBody: spec.maxBody ?? 'small',
     limit: spec.limit ?? 'default',
     rows: spec.rows ?? null,
     safe: spec.safe ?? methods.every((method) => method === 'GET'),

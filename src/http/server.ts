@@ -16,6 +16,8 @@ export interface ServerTimeouts {
   headersTimeoutMs: number;
   /** For the whole request with its body. */
   requestTimeoutMs: number;
+  /** Without a byte in either direction, while a request is read, answered, or its answer is taken. */
+  idleTimeoutMs: number;
   /** Between two requests on one connection: longer than the usual 60 s of proxies, so that the proxy closes first. */
   keepAliveTimeoutMs: number;
   /** How often the first two are looked at. */
@@ -25,6 +27,8 @@ export interface ServerTimeouts {
 const defaults: ServerTimeouts = {
   headersTimeoutMs: 20_000,
   requestTimeoutMs: 120_000,
+  // Longer than any answer takes: a logout waits up to a minute for WhatsApp.
+  idleTimeoutMs: 180_000,
   keepAliveTimeoutMs: 65_000,
   checkIntervalMs: 5_000,
 };
@@ -43,6 +47,8 @@ export function createHttpServer(listener: RequestListener, timeouts: Partial<Se
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: limits.checkIntervalMs,
   });
+  // Node ends such a connection by itself: whoever takes no answer holds a socket and perhaps a file.
+  server.setTimeout(limits.idleTimeoutMs);
   const handle: RequestListener = (request, response) => {
     if (closing) response.setHeader('Connection', 'close');
     listener(request, response);
@@ -99,6 +105,6 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket & { _http
   };
   const body = JSON.stringify({ message, error: message, code });
   socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 }

@@ -13,7 +13,7 @@ export interface Match {
 }
 
 /** Looks up routes by method and path. */
-export interface RouteTable {
+interface RouteTable {
   /** Returns null when no route has this path. */
   find(method: string, path: string): Match | null;
 }

@@ -1,7 +1,7 @@
 import { createIntake } from '../../src/core/campaign/recipients.ts';
 import { parseTemplate, variableKey } from '../../src/core/campaign/template.ts';
 import { defaultOptOutWords } from '../../src/core/campaign/optout.ts';
-import type { CampaignInput } from '../../src/core/campaigns.ts';
+import type { CampaignInput } from '../../src/core/campaign/input.ts';
 import type { Core } from '../../src/dialects/core.ts';
 import {
   type Campaign,
@@ -104,7 +104,10 @@ export function createFakeCampaigns(): FakeCampaigns {
         };
       },
       pacing: async () => pacing,
-      setPacing: async (_instance, patch) => ({ pacing: (pacing = { ...defaultPacing, ...patch }), warnings: [] }),
+      setPacing: async (_caller, _instance, patch) => ({
+        pacing: (pacing = { ...defaultPacing, ...patch }),
+        warnings: [],
+      }),
     },
 
     optOuts: {
@@ -169,7 +172,7 @@ export function createFakeCampaigns(): FakeCampaigns {
 }
 
 /** Returns a campaign with only the fields that matter given. */
-export function buildCampaign(fields: Partial<Campaign> = {}): Campaign {
+function buildCampaign(fields: Partial<Campaign> = {}): Campaign {
   const none = Object.fromEntries(Object.keys(recipientStates).map((state) => [state, 0])) as Campaign['counts'];
   return {
     id: 'WAP-CAM-0001',

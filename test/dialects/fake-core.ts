@@ -48,11 +48,21 @@ export function buildInstance(fields: Partial<Instance> = {}): Instance {
     desiredState: 'run',
     state: 'ready',
     reason: null,
+    actionCode: null,
+    stateSince: 1_767_791_640_000,
+    attempts: 0,
+    nextAttemptAt: null,
+    linkedAt: 1_767_000_000_000,
+    onConflict: 'wait',
+    proxySealed: null,
+    userAgent: null,
     phone: '255700000000',
     lid: null,
     pushName: null,
     defaultCountry: null,
     webVersion: null,
+    selfTest: null,
+    selfTestAt: null,
     lastEventAt: null,
     lastReadyAt: 1_767_791_640_000,
     createdAt: 1_767_000_000_000,
@@ -80,6 +90,7 @@ export function buildMessage(fields: Partial<Message> = {}): Message {
     priority: 1,
     attempts: 1,
     expiresAt: null,
+    sendAt: null,
     createdAt: 1_767_791_640_000,
     happenedAt: null,
     ackedAt: null,
@@ -109,6 +120,11 @@ export function createFakeCore(instances: Instance[] = [buildInstance()]): FakeC
         return { accountId: entry.token.accountId, token: entry.token };
       },
     },
+
+    audit: { list: () => Promise.resolve([]) },
+    history: { list: () => Promise.resolve([]) },
+    webRecorder: { record: () => Promise.reject(new Error('not faked')) },
+    diagnoses: { diagnose: () => Promise.reject(new Error('not faked')) },
 
     instances: {
       async create(caller, input) {
@@ -142,6 +158,10 @@ export function createFakeCore(instances: Instance[] = [buildInstance()]): FakeC
           throw new GatewayError('instance_ambiguous', `Name one of ${choices.join(', ')}`, { details: { choices } });
         }
         return first;
+      },
+      async update(caller, id, { proxyUrl, ...plain }) {
+        const proxy = proxyUrl === undefined ? {} : { proxySealed: proxyUrl && `sealed ${proxyUrl.length}` };
+        return { instance: Object.assign(find(caller, id), plain, proxy), restartNeeded: proxyUrl !== undefined };
       },
       connect: async (caller, id) => Object.assign(find(caller, id), { state: 'starting' }),
       disconnect: async (caller, id) => Object.assign(find(caller, id), { state: 'stopped' }),
@@ -205,7 +225,11 @@ export function createFakeCore(instances: Instance[] = [buildInstance()]): FakeC
         if (!row) throw new GatewayError('not_found', `There is no message ${id}`);
         return row;
       },
+      cancel: notFaked,
     },
+
+    messageLog: { list: notFaked },
+    passkeys: { challenge: notFaked, submit: notFaked, confirm: notFaked },
 
     contacts: {
       async check(_caller, { instance, numbers, country }) {

@@ -1,9 +1,12 @@
 import { tmpdir } from 'node:os';
 import { pino } from 'pino';
 import { createDialects } from '../../src/dialects/index.ts';
+import { createMetrics } from '../../src/core/metrics/metrics.ts';
 import { createHttpApp } from '../../src/http/app.ts';
+import type { HealthSource } from '../../src/http/health.ts';
 import { type HttpServer, type ServerTimeouts, createHttpServer } from '../../src/http/server.ts';
 import type { Instance } from '../../src/model/instance.ts';
+import type { StatsStore } from '../../src/store/stats.ts';
 import { type FakeCore, createFakeCore, credentials } from './fake-core.ts';
 
 /** The HTTP side on a loopback port over the fake core. */
@@ -27,6 +30,8 @@ export interface TestGatewayOptions {
   trustProxy?: string[];
   timeouts?: Partial<ServerTimeouts>;
   readyCheck?: () => Promise<unknown>;
+  metricsToken?: string | null;
+  health?: Partial<HealthSource>;
 }
 
 /** Starts the HTTP side; every test has its own. */
@@ -42,10 +47,20 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     syncSendTimeoutMs: 15_000,
     defaultCountry: null,
   });
+  const metrics = createMetrics({
+    stats: noStats,
+    memory: () => null,
+    freeBytes: () => Promise.resolve(1),
+    version: '0.1.0',
+    clock: { now: Date.now },
+    log,
+    withProcess: false,
+  });
   const app = createHttpApp({
     dialects,
     media: core.media,
-    health: { database: options.readyCheck ?? (() => Promise.resolve()) },
+    health: { checks: { database: options.readyCheck ?? (() => Promise.resolve()) }, ...options.health },
+    metrics: { source: metrics, token: options.metricsToken ?? null, requestEnded: metrics.requestEnded },
     log,
     version: '0.1.0',
     publicUrl: () => 'http://gateway.test',
@@ -65,6 +80,19 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     close: () => http.close(200),
   };
 }
+
+/** The HTTP side has no database. */
+const noStats: StatsStore = {
+  instances: () => Promise.resolve([]),
+  queues: () => Promise.resolve([]),
+  campaigns: () => Promise.resolve({ byState: {}, waiting: 0 }),
+  webhooks: () =>
+    Promise.resolve({
+      endpoints: { working: 0, failing: 0, open: 0, disabled: 0 },
+      waiting: { pending: 0, retry: 0 },
+      oldestAt: null,
+    }),
+};
 
 /** Returns the `Authorization` header value of one of the fake core's tokens. */
 export function tokenOf(name: keyof typeof credentials): string {

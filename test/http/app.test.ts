@@ -59,34 +59,6 @@ describe('the access log', () => {
   });
 });
 
-describe('health', () => {
-  it('is well while the process answers, and ready while its checks pass', async () => {
-    const { url } = await start();
-    expect((await request(`${url}/healthz`)).body).toEqual({ status: 'ok' });
-    expect((await request(`${url}/readyz`)).body).toEqual({ status: 'ready' });
-    expect((await request(`${url}/healthz`, { method: 'HEAD' })).status).toBe(200);
-  });
-
-  it('is not ready when a check fails, naming it', async () => {
-    const { url } = await start({ readyCheck: () => Promise.reject(new Error('gone')) });
-    const reply = await request(`${url}/readyz`);
-    expect([reply.status, reply.body]).toEqual([503, { status: 'not_ready', failing: ['database'] }]);
-    expect((await request(`${url}/healthz`)).status).toBe(200);
-  });
-
-  it('is not ready when a check throws or never ends', async () => {
-    const thrown = await start({
-      readyCheck: () => {
-        throw new Error('at once');
-      },
-    });
-    expect((await request(`${thrown.url}/readyz`)).status).toBe(503);
-    await thrown.close();
-    const { url } = await start({ readyCheck: () => new Promise(() => undefined) });
-    expect((await request(`${url}/readyz`)).status).toBe(503);
-  });
-});
-
 describe('CORS', () => {
   const origin = 'https://erp.example.com';
   const preflight = {

@@ -91,19 +91,24 @@ describe('createBodyReader', () => {
     return request as unknown as IncomingMessage;
   };
   const answer = () => new EventEmitter() as ServerResponse;
+  const large = (sizeBytes: number, response = answer()) => ({
+    request: sized(sizeBytes),
+    response,
+    maxBody: 'media' as const,
+  });
 
   it('refuses large bodies while others fill the memory, never small ones, and forgets them with their answers', async () => {
     const reader = createBodyReader({ maxBytes: 200_000, totalBytes: 250_000 });
-    await reader.read(sized(200_000), answer());
-    await expect(reader.read(sized(100_000), answer())).rejects.toMatchObject({
+    await reader.read(large(200_000));
+    await expect(reader.read(large(100_000))).rejects.toMatchObject({
       code: 'unavailable',
       retryAfterSeconds: 2,
     });
-    await expect(reader.read(sized(60_000), answer())).resolves.toHaveProperty('a');
+    await expect(reader.read(large(60_000))).resolves.toHaveProperty('a');
     const second = createBodyReader({ maxBytes: 200_000, totalBytes: 250_000 });
     const done = answer();
-    await second.read(sized(200_000), done);
+    await second.read(large(200_000, done));
     done.emit('close');
-    await expect(second.read(sized(200_000), answer())).resolves.toHaveProperty('a');
+    await expect(second.read(large(200_000))).resolves.toHaveProperty('a');
   });
 });

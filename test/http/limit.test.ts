@@ -1,12 +1,12 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { createLimiter, ipKey, tightest } from '../../src/http/limit.ts';
+import { createLimiter, ietfLimitHeaders, ipKey, tightest } from '../../src/http/limit.ts';
 
 const log = pino({ level: 'silent' });
 
 describe('createLimiter', () => {
   it('counts down per key and says when it is over', async () => {
-    const limiter = createLimiter({ perMinute: 2, log });
+    const limiter = createLimiter({ policy: 'default', perMinute: 2, log });
     expect(await limiter.take('a')).toMatchObject({ limit: 2, used: 1, remaining: 1, exceeded: false });
     expect(await limiter.take('a')).toMatchObject({ used: 2, remaining: 0, exceeded: false });
     expect(await limiter.take('a')).toMatchObject({ used: 3, remaining: 0, exceeded: true });
@@ -15,11 +15,21 @@ describe('createLimiter', () => {
 
   it('refuses nobody when the counting itself fails', async () => {
     const limiter = createLimiter({
+      policy: 'default',
       perMinute: 1,
       log,
       counter: { consume: () => Promise.reject(new Error('store is down')) },
     });
     expect(await limiter.take('a')).toBeNull();
+  });
+});
+
+describe('ietfLimitHeaders', () => {
+  it('says the policy and where the caller stands, as structured fields', async () => {
+    const limiter = createLimiter({ policy: 'sms', perMinute: 20, log });
+    const headers = ietfLimitHeaders((await limiter.take('a'))!);
+    expect(headers['RateLimit-Policy']).toBe('"sms";q=20;w=60');
+    expect(headers.RateLimit).toMatch(/^"sms";r=19;t=(60|59)$/);
   });
 });
 
@@ -38,6 +48,7 @@ describe('ipKey', () => {
 describe('tightest', () => {
   it('is the state that is over, else the one with least left', () => {
     const state = (remaining: number, exceeded = false) => ({
+      policy: 'default',
       limit: 9,
       used: 9 - remaining,
       remaining,

@@ -1,7 +1,7 @@
 import { type Socket, connect } from 'node:net';
 
 /** An answer as it came over the wire. */
-export interface RawReply {
+interface RawReply {
   status: number;
   headers: Record<string, string>;
   text: string;

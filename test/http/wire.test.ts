@@ -179,6 +179,45 @@ describe('a body of 40 MB', () => {
   });
 });
 
+describe('a body of 2 MB', () => {
+  const size = 2 * mib;
+  const upload = (line: string, ...headers: string[]) =>
+    rawRequest(
+      gateway.port,
+      head(line, 'Content-Type: application/json', `Content-Length: ${size}`, ...headers),
+      (socket) => writeBody(socket, size),
+    );
+
+  it.each([
+    'POST /api/method/wap_bridge.api.instances.create_instance',
+    'POST /api/method/wap_bridge.api.settings.set_webhook',
+    `POST ${gatewayPath}`,
+    'GET /api/method/wap_bridge.api.instances.list_instances',
+  ])('is more than a call without files takes: 413 for %s', async (line) => {
+    const reply = await upload(line);
+    expect([reply.status, reply.body.code]).toEqual([413, 'too_large']);
+    expect(reply.body.message).toContain(String(mib));
+  });
+
+  it('is read where files may come', async () => {
+    const body = JSON.stringify({ to_number: '+255755123456', message: 'a'.repeat(size) });
+    const reply = await rawRequest(
+      gateway.port,
+      head(`POST ${send}`, 'Content-Type: application/json', `Content-Length: ${body.length}`),
+      (socket) => void socket.write(body),
+    );
+    expect(reply.status).not.toBe(413);
+  });
+
+  it('is not read from a guest, who is refused by the headers alone', async () => {
+    const guest = head(`POST ${send}`, `Content-Length: ${size}`, 'Expect: 100-continue').replace(authorization, '');
+    const reply = await rawRequest(gateway.port, guest);
+    expect([reply.status, reply.interim]).toEqual([403, []]);
+    const unknown = head('POST /', `Content-Length: ${size}`, 'Expect: 100-continue').replace(authorization, '');
+    expect((await rawRequest(gateway.port, unknown)).status).toBe(413);
+  });
+});
+
 describe('Expect: 100-continue', () => {
   it('is answered once the caller is known, then the body is read', async () => {
     const body = '{"to_number":"+255755123456","message":"Hi"}';

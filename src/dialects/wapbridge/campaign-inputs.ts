@@ -4,7 +4,7 @@ import type { Rows } from '../../http/rows.ts';
 import { list, optionalText, record, rows, text } from '../../http/schema.ts';
 import { type CampaignState, type RecipientState, campaignStates, recipientStates } from '../../model/campaign.ts';
 import type { PacingInput, PlanInput, QuietHoursInput, WindowInput } from './campaign-plan.ts';
-import { country } from './inputs.ts';
+import { country, moment } from './inputs.ts';
 
 const maxTextLength = 65_536;
 const maxSeconds = 24 * 3600;
@@ -214,10 +214,6 @@ function upload(): Joi.ObjectSchema<UploadedFile> {
     .custom((file: Partial<UploadedFile>, helpers) =>
       Buffer.isBuffer(file.data) ? file : helpers.error('object.base', { type: 'file' }),
     );
-}
-
-function moment(): Joi.StringSchema {
-  return optionalText().max(40).example('2026-11-23T09:00:00+03:00');
 }
 
 function clock(): Joi.StringSchema {

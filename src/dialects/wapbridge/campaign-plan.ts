@@ -1,8 +1,7 @@
-import { createTimeZone } from '../../core/campaign/local-time.ts';
-import { mainZone, zoneOfPhone } from '../../core/campaign/zones.ts';
 import { type CampaignWindow, type Pacing, type QuietHours, defaultPacing } from '../../model/campaign.ts';
 import { GatewayError } from '../../model/errors.ts';
 import type { Instance } from '../../model/instance.ts';
+import { homeZone, momentOf } from './moment.ts';
 
 /** `pacing` as this API words it. */
 export interface PacingInput {
@@ -43,7 +42,7 @@ export interface PlanInput {
 }
 
 /** The same as the core words it. */
-export interface Plan {
+interface Plan {
   scheduleAt?: number;
   endAt?: number;
   window?: CampaignWindow;
@@ -55,7 +54,7 @@ const weekdays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 
 /** Returns the plan; times and hours that name no zone are those of the instance's number. @throws GatewayError invalid_input */
 export function planOf(input: PlanInput, instance: Instance): Plan {
-  const zone = mainZone((instance.phone && zoneOfPhone(instance.phone)) || 'UTC');
+  const zone = homeZone(instance);
   return {
     ...(input.schedule_at !== undefined && { scheduleAt: momentOf('schedule_at', input.schedule_at, zone) }),
     ...(input.end_at !== undefined && { endAt: momentOf('end_at', input.end_at, zone) }),
@@ -130,22 +129,6 @@ function quietHoursOf(input: NonNullable<PlanInput['quiet_hours']>): QuietHours 
 /** Frappe writes times with seconds. */
 function minutes(clock: string): string {
   return clock.split(':').slice(0, 2).join(':');
-}
-
-/** Reads ISO 8601, Frappe's `2026-11-23 09:00:00`, and Unix time in seconds or ms; without an offset it is local to `zone`. */
-function momentOf(field: string, text: string, zone: string): number {
-  if (/^\d{10}(\.\d+)?$/.test(text)) return Math.round(Number(text) * 1000);
-  if (/^\d{13}$/.test(text)) return Number(text);
-  const iso = text.replace(/^(\d{4}-\d\d-\d\d) (?=\d)/, '$1T');
-  const local = /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?)?$/.exec(iso);
-  const at = Date.parse(local ? `${iso}${local[4] ? '' : 'T00:00'}Z` : iso);
-  if (Number.isNaN(at) || !/^\d{4}-/.test(iso))
-    throw invalid(field, 'must be a time such as 2026-11-23T09:00:00+03:00');
-  if (!local) return at;
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = local
-    .slice(1)
-    .map((part) => Number(part ?? 0));
-  return createTimeZone(zone).instant({ year, month, day }, hour * 60 + minute) + second * 1000;
 }
 
 function invalid(field: string, problem: string): GatewayError {

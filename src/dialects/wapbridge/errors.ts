@@ -1,7 +1,7 @@
 import type { ErrorCode, GatewayError } from '../../model/errors.ts';
 
 /** A Python exception as Frappe's envelope names it. */
-export interface FrappeError {
+interface FrappeError {
   status: number;
   /** The class name, in `exc_type`. */
   type: string;
@@ -27,25 +27,28 @@ export const frappeErrors = {
   instance_ambiguous: { status: 417, type: 'ValidationError', module: frappe },
   instance_not_ready: { status: 417, type: 'ValidationError', module: frappe },
   conflict: { status: 417, type: 'ValidationError', module: frappe },
+  too_late: { status: 409, type: 'ValidationError', module: frappe },
   idempotency_conflict: { status: 409, type: 'DuplicateEntryError', module: frappe },
   too_large: { status: 413, type: 'RequestEntityTooLarge', module: 'werkzeug.exceptions' },
   rate_limited: { status: 429, type: 'TooManyRequestsError', module: frappe },
   send_failed: { status: 417, type: 'ValidationError', module: frappe },
   fetch_failed: { status: 417, type: 'ValidationError', module: frappe },
+  feature_unavailable: { status: 501, type: 'NotImplementedError' },
   not_supported: { status: 501, type: 'NotImplementedError' },
+  storage_full: { status: 507, type: 'OSError' },
   unavailable: { status: 503, type: 'SessionStopped', module: frappe },
   internal_error: { status: 500, type: 'Exception' },
 } as const satisfies Record<ErrorCode, FrappeError>;
 
 /** Narrower classes that Frappe has for some cases of a code; the thrower says `details.frappe`. */
-export const narrowErrors = {
+const narrowErrors = {
   missing_argument: { status: 417, type: 'MandatoryError', module: frappe },
   broken_basic: { status: 400, type: 'InvalidAuthorizationToken', module: frappe },
   unknown_page: { status: 404, type: 'PageDoesNotExistError', module: frappe },
 } as const satisfies Record<string, FrappeError>;
 
 /** The names of the narrower classes. */
-export type NarrowError = keyof typeof narrowErrors;
+type NarrowError = keyof typeof narrowErrors;
 
 /** Returns what Frappe would raise in place of the error. */
 export function toFrappeError(error: GatewayError): FrappeError {

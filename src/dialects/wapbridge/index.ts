@@ -5,10 +5,14 @@ import { GatewayError } from '../../model/errors.ts';
 import type { Core } from '../core.ts';
 import { createAuthenticate } from './auth.ts';
 import { presentFailure, presentLimit, presentSuccess } from './present.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { bulkSettingsRoutes } from './routes/bulk-settings.ts';
 import { campaignRoutes } from './routes/campaigns.ts';
 import { frappeRoutes } from './routes/frappe.ts';
+import { diagnosisRoutes } from './routes/diagnosis.ts';
 import { instanceRoutes } from './routes/instances.ts';
+import { messageRoutes } from './routes/messages.ts';
+import { passkeyRoutes } from './routes/passkey.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { whatsappRoutes } from './routes/whatsapp.ts';
@@ -40,10 +44,14 @@ export function createWapbridge(deps: WapbridgeDeps): Dialect {
       'Send WhatsApp messages and manage instances by Frappe-style RPC; the SMS gateway of ERPNext. Authorization: token <API_KEY>:<API_SECRET>.',
     routes: [
       ...whatsappRoutes({ core, log, syncSendTimeoutMs: deps.syncSendTimeoutMs, defaultCountry: deps.defaultCountry }),
+      ...messageRoutes(core),
       ...instanceRoutes(core),
+      ...diagnosisRoutes(core),
+      ...passkeyRoutes(core),
       ...campaignRoutes(core),
       ...settingsRoutes(core),
       ...webhookRoutes(core),
+      ...auditRoutes(core),
       ...bulkSettingsRoutes(core),
       ...frappeRoutes({ version: deps.version }),
     ],

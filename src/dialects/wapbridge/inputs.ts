@@ -1,12 +1,22 @@
 import Joi from 'joi';
 import type { UploadedFile } from '../../http/body.ts';
 import { list, optionalText, text } from '../../http/schema.ts';
+import { type Priority, priorities } from '../../model/message.ts';
 import { isCountry } from '../../model/phone.ts';
 
 /** What a text message may hold on WhatsApp. */
 const maxTextLength = 65_536;
 const maxTtlSeconds = 7 * 24 * 3600;
 const maxNumbersToCheck = 50;
+
+/** The lanes of the queue as this API names them; bulk messages of campaigns come after `low`. */
+export const priorityNames = {
+  high: priorities.otp,
+  normal: priorities.interactive,
+  low: priorities.bulk,
+} as const satisfies Record<string, Priority>;
+/** This API's word for a priority. */
+export type PriorityName = keyof typeof priorityNames;
 
 /** What `send_api_message` is given. */
 export interface SendInput {
@@ -22,6 +32,9 @@ export interface SendInput {
   file?: UploadedFile;
   country?: string;
   ttl?: number;
+  send_at?: string;
+  priority?: PriorityName;
+  wait?: number;
 }
 
 /** `send_api_message`: the source's fields, and ours. */
@@ -53,6 +66,14 @@ export const sendInput = Joi.object<SendInput, true>({
     .description('A file, in a multipart form'),
   country: country(),
   ttl: ttl(),
+  send_at: sendAt(),
+  priority: priority(),
+  wait: Joi.number()
+    .empty(Joi.valid('', null))
+    .min(0)
+    .max(120)
+    .description('Seconds to wait for WhatsApp Web at most; 0 answers as soon as the message is stored')
+    .example(0),
 });
 
 /** What the SMS Settings of ERPNext send. */
@@ -71,6 +92,9 @@ export interface GatewayInput {
   on_error?: string;
   country?: string;
   ttl?: number;
+  send_at?: string;
+  /** Anything: static parameters of another gateway may have stayed. */
+  priority?: string;
 }
 
 /** `erpnext_notification_gateway`: SMS gateways name things differently, so aliases are read. */
@@ -94,10 +118,14 @@ export const gatewayInput = Joi.object<GatewayInput, true>({
     .description('accept: a number that cannot be reached is answered with 200 and "ok": false'),
   country: country(),
   ttl: ttl(),
+  send_at: sendAt(),
+  priority: optionalText()
+    .lowercase()
+    .description('high, normal or low; anything else is ignored, and one-time codes are high by themselves'),
 });
 
 /** What `check_numbers` is given. */
-export interface CheckInput {
+interface CheckInput {
   numbers: string[];
   instance_id?: string;
   from_number?: string;
@@ -118,8 +146,8 @@ export const checkInput = Joi.object<CheckInput, true>({
   country: country(),
 });
 
-/** `message_status`. */
-export const statusInput = Joi.object<{ id: string }, true>({
+/** `message_status`, `cancel_message`. */
+export const messageInput = Joi.object<{ id: string }, true>({
   id: text()
     .trim()
     .max(190)
@@ -144,6 +172,25 @@ export function country(): Joi.StringSchema {
     .messages({ 'any.invalid': 'country must be an ISO code, e.g. TZ' })
     .description('Country by which local numbers are read')
     .example('TZ');
+}
+
+/** What a time is written as, wherever this API takes one. */
+export function moment(): Joi.StringSchema {
+  return optionalText().max(40).example('2026-11-23T09:00:00+03:00');
+}
+
+function sendAt(): Joi.StringSchema {
+  return moment().description(
+    'Sends it then, at most 366 days ahead: ISO 8601, or Unix seconds; without an offset in the zone of the instance’s number; ttl counts from it',
+  );
+}
+
+function priority(): Joi.StringSchema {
+  return optionalText()
+    .lowercase()
+    .valid(...Object.keys(priorityNames))
+    .description('Who goes first when several wait: high before normal before low')
+    .example('low');
 }
 
 function ttl(): Joi.NumberSchema {

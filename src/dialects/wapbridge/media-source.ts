@@ -3,7 +3,7 @@ import type { ContentInput } from '../../model/content.ts';
 import { GatewayError } from '../../model/errors.ts';
 
 /** Where a file may stand in a call. */
-export interface MediaInput {
+interface MediaInput {
   media_data?: string;
   media_url?: string;
   file?: UploadedFile;

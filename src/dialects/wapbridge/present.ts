@@ -1,7 +1,8 @@
 import type { Answer } from '../../http/answer.ts';
-import type { LimitState } from '../../http/limit.ts';
+import { ietfLimitHeaders, type LimitState } from '../../http/limit.ts';
 import type { ApiRequest } from '../../http/request.ts';
 import { type GatewayError, errorTable } from '../../model/errors.ts';
+import { featureList, missingFeatures } from '../../model/features.ts';
 import type { Instance } from '../../model/instance.ts';
 import type { Message } from '../../model/message.ts';
 import type { NumberCheck } from '../../core/contacts.ts';
@@ -41,6 +42,7 @@ export function presentFailure(error: GatewayError, request: ApiRequest): Answer
       message,
       code: error.code,
       ...(fields ? { fields } : {}),
+      ...(!fields && error.details?.status ? { status: error.details.status } : {}),
       ...(error.details?.choices ? { choices: error.details.choices } : {}),
       ...(error.details?.invalid ? { invalid: error.details.invalid } : {}),
     },
@@ -54,6 +56,7 @@ export function presentLimit(state: LimitState): Record<string, string> {
     'X-RateLimit-Remaining': String(state.remaining),
     'X-RateLimit-Reset': String(Math.ceil(state.resetMs / 1000)),
     'X-RateLimit-Used': String(Math.min(state.used, state.limit)),
+    ...ietfLimitHeaders(state),
   };
 }
 
@@ -61,7 +64,12 @@ export function presentLimit(state: LimitState): Record<string, string> {
 export function presentSend(message: Message): object {
   // What WhatsApp Web has not answered for yet is queued to the caller, wherever it is.
   const status = message.state === 'sending' ? 'queued' : message.state;
-  return { ok: true, service: { ok: true, id: message.waKey }, status };
+  return {
+    ok: true,
+    service: { ok: true, id: message.waKey },
+    status,
+    ...(message.sendAt !== null && { send_at: time(message.sendAt) }),
+  };
 }
 
 /** Returns an instance as `list_instances` and `instance_status` show it. */
@@ -70,10 +78,35 @@ export function presentInstance(instance: Instance): object {
     instance_id: instance.id,
     title: instance.title,
     phone_number: instance.phone,
+    default_country: instance.defaultCountry,
     status: instance.state,
     reason: instance.reason,
+    action: instance.actionCode,
+    since: time(instance.stateSince),
+    attempts: instance.attempts,
+    next_attempt_at: time(instance.nextAttemptAt),
     last_ready_at: time(instance.lastReadyAt),
+    on_conflict: instance.onConflict,
+    has_proxy: instance.proxySealed !== null,
+    user_agent: instance.userAgent,
+    missing_features: instance.selfTest ? missingFeatures(instance.selfTest) : [],
   };
+}
+
+/** Returns an instance with what its page was last found to have, feature by feature. */
+export function presentInstanceStatus(instance: Instance): object {
+  const { selfTest } = instance;
+  return {
+    ...presentInstance(instance),
+    web_version: instance.webVersion,
+    features: selfTest && Object.fromEntries(featureList(selfTest).map(presentFeature)),
+    shims: selfTest?.shims ?? null,
+    self_test_at: time(instance.selfTestAt),
+  };
+}
+
+function presentFeature({ feature, missing }: { feature: string; missing: string[] }): [string, object] {
+  return [feature, missing.length === 0 ? { ok: true } : { ok: false, missing }];
 }
 
 /** Returns how far an outgoing message has come. */
@@ -83,6 +116,7 @@ export function presentStatus(message: Message): object {
     id: message.waKey,
     status: message.state,
     reason: message.reason,
+    ...(message.sendAt !== null && { send_at: time(message.sendAt) }),
     acked_at: time(message.ackedAt),
   };
 }

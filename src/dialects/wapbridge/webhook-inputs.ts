@@ -2,6 +2,7 @@ import Joi from 'joi';
 import { list, optionalText, record, text } from '../../http/schema.ts';
 import { type EventType, eventTable, isEventType } from '../../model/events.ts';
 import type { DeliveryState } from '../../model/webhook.ts';
+import { moment } from './inputs.ts';
 
 /** What of a webhook may be changed. */
 export interface WebhookChanges {
@@ -71,6 +72,7 @@ export const listWebhooksInput = Joi.object<Record<string, never>, true>({});
 /** What a page of the history is of. */
 export interface HistoryInput {
   webhook_id?: string;
+  event?: EventType[];
   since?: string;
   before?: string;
   limit?: number;
@@ -78,8 +80,13 @@ export interface HistoryInput {
 
 const history: Joi.StrictSchemaMap<HistoryInput> = {
   webhook_id: webhookId().empty(Joi.valid('', null)).description('Of this webhook; else of all'),
+  event: list()
+    .items(Joi.string().valid(...Object.keys(eventTable).filter(isEventType)))
+    .single()
+    .empty(Joi.valid('', null))
+    .description('Of these events, e.g. message.received'),
   since: since(),
-  before: optionalText().max(26).description('The id of the last one of the page before'),
+  before: optionalText().max(26).description('next of the page before'),
   limit: Joi.number().integer().min(1).max(200).empty(Joi.valid('', null)).description('50 by default'),
 };
 
@@ -127,5 +134,5 @@ function webhookId(): Joi.StringSchema {
 }
 
 function since(): Joi.StringSchema {
-  return optionalText().isoDate().description('From this time on, ISO 8601').example('2026-11-20T08:00:00Z');
+  return moment().description('From this time on; without an offset in UTC');
 }

@@ -1,9 +1,8 @@
 import type { CampaignPayload, GatewayEvent } from '../../model/events.ts';
-import { type Content, type MediaContent, isMediaContent, textOf } from '../../model/content.ts';
 import { isGroup } from '../../model/jid.ts';
-import type { Instance } from '../../model/instance.ts';
 import type { Message } from '../../model/message.ts';
 import type { WebhookDialect, WebhookFacts } from '../../model/webhook.ts';
+import { presentArrival } from './present-arrival.ts';
 import { presentCounters } from './present-campaign.ts';
 import { time } from './present.ts';
 
@@ -12,7 +11,56 @@ import { time } from './present.ts';
  * `sender_name`, `chat_id` and `is_group` added beside it; the others are ours in the same style.
  */
 const render = {
-  'message.received': (_event, facts) => ({ ...head(facts), ...received(need(facts.message), facts) }),
+  'message.received': (_event, facts) => ({
+    ...head(facts),
+    ...presentArrival(need(facts.message), facts),
+  }),
+  'message.media': (_event, facts) => ({
+    ...head(facts),
+    ...presentArrival(need(facts.message), facts),
+    event: 'message.media',
+  }),
+  'message.sent': (_event, facts) => ({
+    ...head(facts),
+    ...presentArrival(need(facts.message), facts),
+    event: 'message.sent',
+  }),
+  'message.edited': ({ payload }, facts) => {
+    const message = need(facts.message);
+    return {
+      ...head(facts),
+      event: 'message.edited',
+      message: { ...reference(message), body: payload.text, previous_body: payload.previousText },
+      chat_id: message.chat,
+      edited_at: time(payload.editedAt),
+    };
+  },
+  'message.revoked': ({ payload }, facts) => {
+    const message = need(facts.message);
+    return {
+      ...head(facts),
+      event: 'message.revoked',
+      message: reference(message),
+      revoked_by: payload.by,
+      ...who(payload),
+      chat_id: message.chat,
+      revoked_at: time(payload.revokedAt),
+    };
+  },
+  'message.reaction': ({ payload }, facts) => {
+    const message = need(facts.message);
+    return {
+      ...head(facts),
+      event: 'message.reaction',
+      message: reference(message),
+      reaction: payload.emoji,
+      previous_reaction: payload.previousEmoji,
+      ...who(payload),
+      from_me: payload.fromMe,
+      chat_id: message.chat,
+      reacted_at: time(payload.reactedAt),
+    };
+  },
   'message.status': (event, facts) => {
     const message = need(facts.message);
     return {
@@ -29,11 +77,80 @@ const render = {
       acked_at: time(message.ackedAt),
     };
   },
+  'contact.typing': ({ payload, createdAt }, facts) => ({
+    ...head(facts),
+    event: 'contact.typing',
+    state: payload.state,
+    ...who(payload),
+    chat_id: payload.chat,
+    is_group: isGroup(payload.chat),
+    timestamp: time(createdAt),
+  }),
+  'contact.presence': ({ payload, createdAt }, facts) => ({
+    ...head(facts),
+    event: 'contact.presence',
+    state: payload.isAvailable ? 'online' : 'offline',
+    ...who(payload),
+    last_seen_at: time(payload.lastSeenAt),
+    timestamp: time(createdAt),
+  }),
+  'contact.picture': ({ payload }, facts) => ({
+    ...head(facts),
+    event: 'contact.picture',
+    chat_id: payload.chat,
+    chat_phone: payload.phone,
+    is_group: isGroup(payload.chat),
+    removed: payload.pictureId === null,
+    picture_id: payload.pictureId,
+    author: payload.author,
+    changed_at: time(payload.changedAt),
+  }),
+  'call.offered': ({ payload }, facts) => ({
+    ...head(facts),
+    event: 'call.offered',
+    call_id: payload.callId,
+    ...who(payload),
+    is_video: payload.isVideo,
+    is_group: payload.isGroup,
+    group_id: payload.group,
+    platform: payload.platform,
+    offered_at: time(payload.offeredAt),
+  }),
+  'call.ended': ({ payload }, facts) => ({
+    ...head(facts),
+    event: 'call.ended',
+    call_id: payload.callId,
+    ...who(payload),
+    reason: payload.reason,
+    ended_at: time(payload.endedAt),
+  }),
+  'instance.passkey': ({ payload }, facts) => ({
+    ...head(facts),
+    event: 'instance.passkey',
+    step: payload.step,
+    options: payload.options,
+    verification_code: payload.code,
+    reason: payload.reason,
+    expires_at: time(payload.expiresAt),
+  }),
+  'instance.offline_sync': ({ payload }, facts) => ({
+    ...head(facts),
+    event: 'instance.offline_sync',
+    phase: payload.phase,
+    total: payload.total,
+    ...(payload.kinds && {
+      messages: payload.kinds.messages,
+      notifications: payload.kinds.notifications,
+      receipts: payload.kinds.receipts,
+      app_data_changes: payload.kinds.appData,
+    }),
+  }),
   'instance.status': (event, facts) => ({
     ...head(facts),
     event: 'instance.status',
     status: event.payload.state,
     reason: event.payload.reason,
+    action: event.payload.code ?? null,
   }),
   'webhook.disabled': (event, facts) => ({
     ...head(facts),
@@ -89,67 +206,17 @@ function optOut(
   return { ...head(facts), event: type, sender_phone: payload.phone, source: payload.source };
 }
 
-function head({ instance, customer }: WebhookFacts): object {
-  return { instance_id: instance?.id ?? null, customer, phone_number: instance?.phone ?? null };
+function head({ instance, accountId }: WebhookFacts): object {
+  return { instance_id: instance?.id ?? null, customer: accountId, phone_number: instance?.phone ?? null };
 }
 
-function received(message: Message, facts: WebhookFacts): object {
-  const content = message.content;
-  const group = isGroup(message.chat);
-  return {
-    message: {
-      id: message.waKey,
-      from: message.chat,
-      to: ownAddress(facts.instance),
-      ...(group && message.sender ? { author: message.sender } : {}),
-      body: textOf(content),
-      fromMe: false,
-      timestamp: Math.floor((message.happenedAt ?? message.createdAt) / 1000),
-      type: typeOf(content),
-      hasMedia: isMediaContent(content),
-      ...(isMediaContent(content) ? mediaFields(content, facts.media ?? null) : {}),
-    },
-    event: 'message.received',
-    sender_phone: message.senderPhone,
-    sender_name: message.senderName,
-    chat_id: message.chat,
-    is_group: group,
-  };
+function who({ sender, senderPhone }: { sender: string | null; senderPhone: string | null }): object {
+  return { sender, sender_phone: senderPhone };
 }
 
-function mediaFields(content: MediaContent, media: WebhookFacts['media']): object {
-  const caption = content.caption === undefined ? {} : { caption: content.caption };
-  if (!content.media || !media)
-    return { ...caption, media: null, media_error: content.mediaError ?? 'The file is not there any more' };
-  const { mimeType, filename } = content.media;
-  const file = 'base64' in media ? { data: media.base64 } : { url: media.url };
-  return { ...caption, media: { mimetype: mimeType, filename: filename ?? defaultName(content, mimeType), ...file } };
-}
-
-/** whatsapp-web.js's own names of message types, which the source uses. */
-const typeNames: Record<string, string> = { text: 'chat', voice: 'ptt' };
-
-function typeOf(content: Content): string {
-  return content.type === 'other' ? content.kind : (typeNames[content.type] ?? content.type);
-}
-
-/** WhatsApp names documents only; the source shows `photo.jpg` for an image. */
-function defaultName(content: MediaContent, mimeType: string): string {
-  const subtype = (mimeType.split(';')[0]?.split('/')[1] ?? '').replace(/^x-/, '');
-  const extension =
-    {
-      jpeg: 'jpg',
-      mpeg: content.type === 'video' ? 'mpg' : 'mp3',
-      plain: 'txt',
-      'octet-stream': 'bin',
-      quicktime: 'mov',
-    }[subtype] ?? subtype;
-  const name = content.type === 'image' ? 'photo' : content.type;
-  return /^[\w-]{1,10}$/.test(extension) ? `${name}.${extension}` : name;
-}
-
-function ownAddress(instance: Instance | undefined): string | null {
-  return instance?.phone ? `${instance.phone}@c.us` : null;
+/** What names a message in events about it. */
+function reference(message: Message): object {
+  return { id: message.waKey, fromMe: message.direction === 'out' };
 }
 
 function need(message: Message | undefined): Message {

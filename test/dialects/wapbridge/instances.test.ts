@@ -35,18 +35,71 @@ describe('instances', () => {
       instance_id: 'INST-01-0000142',
       title: 'Front desk',
       phone_number: '255700000000',
+      default_country: null,
       status: 'ready',
       reason: null,
+      action: null,
+      since: '2026-01-07T13:14:00.000Z',
+      attempts: 0,
+      next_attempt_at: null,
       last_ready_at: '2026-01-07T13:14:00.000Z',
+      on_conflict: 'wait',
+      has_proxy: false,
+      user_agent: null,
+      missing_features: [],
     };
     expect((await get(`${instances}.list_instances`)).body.instances).toEqual([
       shown,
-      { instance_id, title: 'Shop', phone_number: null, status: 'qr', reason: null, last_ready_at: null },
+      { ...shown, instance_id, title: 'Shop', phone_number: null, status: 'qr', last_ready_at: null },
     ]);
     expect((await get(`${instances}.instance_status?instance_id=inst-01-0000142`)).body.message).toEqual({
       ok: true,
       ...shown,
+      web_version: null,
+      features: null,
+      shims: null,
+      self_test_at: null,
     });
+  });
+
+  it('shows feature by feature what the page was found to have', async () => {
+    const [instance] = gateway.core.instanceRows;
+    instance!.webVersion = '2.3000.1';
+    instance!.selfTest = {
+      webVersion: '2.3000.1',
+      missing: { check_numbers: ['WAWebQueryExistsJob'] },
+      shims: [{ name: 'block', result: 'applied' }],
+      tookMs: 12,
+    };
+    instance!.selfTestAt = 1_767_791_640_000;
+    const { body } = await get(`${instances}.instance_status?instance_id=inst-01-0000142`);
+    expect(body.message).toMatchObject({
+      missing_features: ['check_numbers'],
+      web_version: '2.3000.1',
+      features: { send_text: { ok: true }, check_numbers: { ok: false, missing: ['WAWebQueryExistsJob'] } },
+      shims: [{ name: 'block', result: 'applied' }],
+      self_test_at: '2026-01-07T13:14:00.000Z',
+    });
+  });
+
+  it('changes settings, and never shows a proxy', async () => {
+    const reply = await rpc(gateway, `${instances}.update_instance`, {
+      instance_id,
+      title: 'Branch',
+      on_conflict: 'takeover',
+      proxy_url: 'socks5://me:hush@proxy.example.com:1080',
+      user_agent: '',
+    });
+    expect(reply.body.message).toMatchObject({
+      title: 'Branch',
+      on_conflict: 'takeover',
+      has_proxy: true,
+      user_agent: null,
+      restart_needed: true,
+    });
+    expect(JSON.stringify(reply.body)).not.toContain('hush');
+    const refused = await rpc(gateway, `${instances}.update_instance`, { instance_id, on_conflict: 'fight' });
+    expect(refused.body.exc_type).toBe('ValidationError');
   });
 
   it('shows the QR code raw and as a PNG data URL', async () => {

@@ -1,3 +1,4 @@
+import { priorities } from '../../../src/model/message.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GatewayError } from '../../../src/model/errors.ts';
 import { buildInstance } from '../fake-core.ts';
@@ -194,6 +195,60 @@ describe('send_api_message', () => {
     expect(reply.body.exc_type).toBe(type);
     expect(reply.text).not.toContain('secrets');
     expect(reply.text).not.toMatch(/\.(ts|js):\d/);
+  });
+});
+
+describe('when and before whom a message goes', () => {
+  it.each([
+    ['an offset', '2099-01-02T09:00:00+05:30', Date.UTC(2099, 0, 2, 3, 30)],
+    ['Frappe’s form, by the clock of the number’s country', '2099-01-02 09:00:00', Date.UTC(2099, 0, 2, 6)],
+    ['a date alone', '2099-01-02', Date.UTC(2099, 0, 1, 21)],
+    ['Unix seconds', 4_070_908_800, 4_070_908_800_000],
+    ['Unix ms as text', '4070908800123', 4_070_908_800_123],
+  ])('reads send_at with %s', async (_name, sendAt, expected) => {
+    await rpc(gateway, send, { ...text, send_at: sendAt });
+    expect(gateway.core.sent[0]).toMatchObject({ sendAt: expected });
+  });
+
+  it.each(['tomorrow', '2099-13-45 09:00', '09:00', '-1'])('names send_at when it is %s', async (sendAt) => {
+    const reply = await rpc(gateway, send, { ...text, send_at: sendAt });
+    expect(reply).toMatchObject({ status: 417, body: { fields: { send_at: expect.stringContaining('send_at') } } });
+    expect(gateway.core.sent).toEqual([]);
+  });
+
+  it.each([
+    ['high', priorities.otp],
+    ['Normal', priorities.interactive],
+    ['low', priorities.bulk],
+    ['', priorities.interactive],
+  ])('takes the priority %s', async (priority, expected) => {
+    await rpc(gateway, send, { ...text, priority });
+    expect(gateway.core.sent[0]).toMatchObject({ priority: expected });
+  });
+
+  it('refuses a priority it does not know', async () => {
+    expect((await rpc(gateway, send, { ...text, priority: 'urgent' })).body.fields.priority).toContain('high');
+  });
+
+  it.each([
+    [0, 0],
+    [2.5, 2_500],
+    [60, 15_000],
+    ['', 15_000],
+  ])('waits %s seconds, but not longer than the gateway allows', async (wait, waitMs) => {
+    await rpc(gateway, send, { ...text, wait });
+    expect(gateway.core.sent[0]).toMatchObject({ waitMs });
+  });
+
+  it('is read by the ERPNext endpoint too, where a priority of another gateway means nothing', async () => {
+    const sms = 'wap_bridge.api.whatsapp.erpnext_notification_gateway';
+    const form = { message: 'Hi', to_number: '+255757123456', send_at: '2099-01-02 09:00:00', ttl: 60 };
+    await rpc(gateway, sms, { ...form, priority: 'low' });
+    await rpc(gateway, sms, { ...form, priority: 9, message: 'Your verification code is 123456' });
+    expect(gateway.core.sent).toMatchObject([
+      { sendAt: Date.UTC(2099, 0, 2, 6), ttlSeconds: 60, priority: priorities.bulk },
+      { sendAt: Date.UTC(2099, 0, 2, 6), priority: priorities.otp },
+    ]);
   });
 });
 

@@ -1,22 +1,18 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openSqlite, type TestDatabase } from '../../support/database.ts';
-import { startGateway, type TestGateway } from '../../support/gateway.ts';
-import { type Receiver, startReceiver } from '../../support/receiver.ts';
+import { type Bed, openBed } from '../../support/bed.ts';
+import { openSqlite } from '../../support/database.ts';
+import type { TestGateway } from '../../support/gateway.ts';
+import type { Receiver } from '../../support/receiver.ts';
 
-let db: TestDatabase;
+let bed: Bed;
 let gateway: TestGateway;
 let receiver: Receiver;
 
 beforeEach(async () => {
-  db = await openSqlite();
-  gateway = await startGateway(db.url);
-  receiver = await startReceiver();
+  bed = await openBed(openSqlite);
+  ({ gateway, receiver } = bed);
 });
-afterEach(async () => {
-  await gateway.stop();
-  await receiver.close();
-  await db.drop();
-});
+afterEach(() => bed?.close());
 
 const call = async (name: string, body: Record<string, unknown> = {}) => {
   const { status, json } = await gateway.call(`wap_bridge.api.settings.${name}`, body);
@@ -72,7 +68,7 @@ it('lists what was delivered and sends it again', async () => {
   const { core } = gateway.app;
   const { id: accountId } = await core.accounts.first();
   const since = new Date(Date.now() - 1000).toISOString();
-  await db.database.transaction((trx) =>
+  await bed.db.database.transaction((trx) =>
     core.webhooks.enqueue(trx, [
       {
         accountId,
@@ -93,6 +89,10 @@ it('lists what was delivered and sends it again', async () => {
     { attempt: 1, http_status: 200, error: null, response: 'ok' },
   ]);
   expect((await call('list_webhook_attempts', { delivery_id, failed: true })).attempts).toEqual([]);
+  for (const name of ['deliveries', 'attempts']) {
+    expect((await call(`list_webhook_${name}`, { event: 'instance.status' }))[name]).toHaveLength(1);
+    expect((await call(`list_webhook_${name}`, { event: ['message.status'] }))[name]).toEqual([]);
+  }
   expect(await call('resend_webhook_delivery', { delivery_id })).toMatchObject({ ok: true, delivery_id });
   await receiver.received(2);
   expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual([message_id, message_id]);
@@ -111,8 +111,46 @@ it.each([
   ['update_webhook', { enabled: true }, 417],
   ['test_webhook', { webhook_id: 'NONE' }, 404],
   ['list_webhook_deliveries', { since: 'yesterday' }, 417],
+  ['list_webhook_attempts', { event: 'message.eaten' }, 417],
+  ['list_webhook_deliveries', { status: 'eaten' }, 417],
   ['resend_webhook_delivery', { delivery_id: 'NONE' }, 404],
   ['replay_webhook', { webhook_id: 'NONE', since: '2026-11-20' }, 404],
 ])('refuses %s of %j', async (name, body, status) => {
   expect((await call(name, body)).status).toBe(status);
+});
+
+it('has a field of the answer for nothing but its meaning: a wrong status is named under fields', async () => {
+  const { json } = await gateway.call('wap_bridge.api.settings.list_webhook_deliveries', { status: 'eaten' });
+  expect(json.fields.status).toContain('must be one of');
+  expect(json).not.toHaveProperty('status');
+});
+
+it('pages through history from any time that the other lists understand', async () => {
+  const { webhook_id } = await call('create_webhook', { url: receiver.url, events: ['instance.status'] });
+  const { core } = gateway.app;
+  const { id: accountId } = await core.accounts.first();
+  const event = (orderKey: string) => ({
+    accountId,
+    instanceId: null,
+    type: 'instance.status' as const,
+    payload: { state: 'ready' as const, reason: null },
+    orderKey,
+  });
+  await bed.db.database.transaction((trx) => core.webhooks.enqueue(trx, [event('a'), event('b')]));
+  await receiver.received(2);
+  const aMinuteAgo = Math.floor(Date.now() / 1000) - 60;
+  for (const [name, id] of [
+    ['deliveries', 'delivery_id'],
+    ['attempts', 'attempt_id'],
+  ] as const) {
+    const page = (more: object) => call(`list_webhook_${name}`, { webhook_id, since: aMinuteAgo, ...more });
+    await expect.poll(async () => (await page({}))[name]).toHaveLength(2);
+    const first = await page({ limit: 1 });
+    expect(first.next).toBe(first[name][0][id]);
+    const second = await page({ limit: 1, before: first.next });
+    expect(second[name][0][id]).not.toBe(first.next);
+    expect((await page({})).next).toBeNull();
+    expect((await page({ since: '2099-01-01 00:00:00' }))[name]).toEqual([]);
+  }
+  expect(await call('replay_webhook', { webhook_id, since: aMinuteAgo, what: 'all' })).toMatchObject({ queued: 2 });
 });

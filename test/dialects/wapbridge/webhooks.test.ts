@@ -34,7 +34,7 @@ function received(message: Message, media?: WebhookFacts['media']): Record<strin
   const body = wapbridgeWebhooks.render['message.received']?.(event('message.received', { messageId: message.id }), {
     message,
     instance,
-    customer: 'CUST-0143',
+    accountId: 'CUST-0143',
     ...(media !== undefined && { media }),
   });
   return body as Record<string, unknown>;
@@ -138,7 +138,7 @@ describe('the events of ours', () => {
     const message = buildMessage({ ackedAt: 1_767_791_640_000 });
     const body = wapbridgeWebhooks.render['message.status']?.(
       event('message.status', { messageId: message.id, state: 'delivered', ack: 2, reason: null }),
-      { message, instance, customer: 'CUST-0143' },
+      { message, instance, accountId: 'CUST-0143' },
     );
     expect(body).toEqual({
       instance_id: 'INST-01-0000142',
@@ -154,7 +154,7 @@ describe('the events of ours', () => {
   it('tell of an instance’s state', () => {
     const body = wapbridgeWebhooks.render['instance.status']?.(
       event('instance.status', { state: 'logged_out', reason: 'unlinked on the phone' }),
-      { instance, customer: 'CUST-0143' },
+      { instance, accountId: 'CUST-0143' },
     );
     expect(body).toMatchObject({
       event: 'instance.status',
@@ -183,7 +183,7 @@ describe('campaigns', () => {
   it.each(['started', 'paused', 'resumed', 'completed', 'cancelled', 'failed'] as const)('tell that one %s', (what) => {
     const type = `campaign.${what}` as const;
     const payload = { campaignId: 'WAP-CAM-0001', name: 'Promo', state: 'paused', reason: 'user', counters } as const;
-    const body = wapbridgeWebhooks.render[type]?.(event(type, payload) as never, { instance, customer: 'CUST-0143' });
+    const body = wapbridgeWebhooks.render[type]?.(event(type, payload) as never, { instance, accountId: 'CUST-0143' });
     expect(body).toEqual({
       ...head,
       event: type,
@@ -203,7 +203,7 @@ describe('campaigns', () => {
       reason: 'x',
       messageId: 'M',
     } as const;
-    const facts = { instance, customer: 'CUST-0143' };
+    const facts = { instance, accountId: 'CUST-0143' };
     expect(wapbridgeWebhooks.render['campaign.recipient']?.(event('campaign.recipient', payload), facts)).toEqual({
       ...head,
       event: 'campaign.recipient',
@@ -213,7 +213,7 @@ describe('campaigns', () => {
   });
 
   it('tell who opted out', () => {
-    const facts = { instance, customer: 'CUST-0143' };
+    const facts = { instance, accountId: 'CUST-0143' };
     const payload = { phone: '255757111111', source: 'STOP' };
     expect(wapbridgeWebhooks.render['contact.opted_out']?.(event('contact.opted_out', payload), facts)).toEqual({
       ...head,

@@ -334,7 +334,7 @@ describe('the error table', () => {
   it('has a row for each code, with statuses that Frappe’s envelope knows', () => {
     expect(Object.keys(frappeErrors)).toEqual(Object.keys(errorTable));
     for (const { status: code } of Object.values(frappeErrors))
-      expect([400, 401, 403, 404, 409, 413, 417, 429, 500, 501, 503]).toContain(code);
+      expect([400, 401, 403, 404, 409, 413, 417, 429, 500, 501, 503, 507]).toContain(code);
   });
 
   it('escapes in _server_messages what Frappe would show as HTML', async () => {
@@ -356,12 +356,20 @@ describe('limits', () => {
       ),
     ).toEqual({ limit: '2', remaining: '1', used: '1' });
     expect(Number(first.headers.get('x-ratelimit-reset'))).toBeLessThanOrEqual(60);
+    expect(first.headers.get('ratelimit-policy')).toBe('"default";q=2;w=60');
+    expect(first.headers.get('ratelimit')).toMatch(/^"default";r=1;t=\d+$/);
     await call('/api/method/no.such', { authorization });
     const reply = await call(`/api/method/${whoami}`, { authorization });
     expectEnvelope(reply, 429, 'TooManyRequestsError');
     expect(Number(reply.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(reply.headers.get('x-ratelimit-remaining')).toBe('0');
     expect((await call(`/api/method/${whoami}`, { authorization: tokenOf('other') })).status).toBe(200);
+  });
+
+  it('tells a guest of the limit of their address, and shows neither to who is not counted', async () => {
+    const guest = await call('/api/method/ping', {});
+    expect(guest.headers.get('ratelimit-policy')).toMatch(/^"ip";q=\d+;w=60$/);
+    expect((await call('/healthz', {})).headers.get('ratelimit')).toBeNull();
   });
 
   it('lets the SMS gateway do ten times as much', async () => {

@@ -94,7 +94,7 @@ export function bulkSettingsRoutes(core: Pick<Core, 'campaigns' | 'instances' | 
       body: setPacingInput,
       async handle({ input, caller }) {
         const instance = await instances.resolve(caller, instanceOf(input));
-        const set = await core.campaigns.setPacing(instance, input.pacing && pacingOf(input.pacing));
+        const set = await core.campaigns.setPacing(caller, instance, input.pacing && pacingOf(input.pacing));
         return { ok: true, instance_id: instance.id, pacing: presentPacing(set.pacing), warnings: set.warnings };
       },
     }),

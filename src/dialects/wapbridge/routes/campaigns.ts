@@ -1,6 +1,6 @@
 import { type Method, type Route, route } from '../../../http/route.ts';
-import { rowsOfValue } from '../../../http/rows.ts';
-import type { CampaignInput } from '../../../core/campaigns.ts';
+import { type Rows, rowsOfValue } from '../../../http/rows.ts';
+import type { CampaignInput } from '../../../core/campaign/input.ts';
 import type { Instance } from '../../../model/instance.ts';
 import type { Core } from '../../core.ts';
 import {
@@ -14,6 +14,7 @@ import {
   simulateInput,
 } from '../campaign-inputs.ts';
 import { planOf } from '../campaign-plan.ts';
+import { listRequestHash } from '../hash.ts';
 import { mediaOf } from '../media-source.ts';
 import { missing } from '../names.ts';
 import { presentCampaign, presentReceipt, presentRecipient, presentSimulation } from '../present-campaign.ts';
@@ -42,9 +43,10 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
       path: `${path}.create_and_start_campaign`,
       summary: 'Makes a campaign and starts it, now or at schedule_at',
       scope: 'full',
+      maxBody: 'media',
       rows: 'recipients',
       body: createCampaignInput,
-      async handle({ input, caller }) {
+      async handle({ input, caller, idempotencyKey }) {
         const instance = await instances.resolve(caller, instanceOf(input));
         const media = mediaOf(input);
         const receipt = await campaigns.create(caller, {
@@ -52,6 +54,7 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
           ...(media && { media }),
           ...(input.recipient_events !== undefined && { recipientEvents: input.recipient_events }),
           start: input.start ?? true,
+          ...(await idempotencyOf('create_and_start_campaign', input, idempotencyKey)),
         });
         return presentReceipt(receipt);
       },
@@ -63,12 +66,13 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
       scope: 'full',
       rows: 'recipients',
       body: addRecipientsInput,
-      async handle({ input, caller }) {
+      async handle({ input, caller, idempotencyKey }) {
         const rows = input.recipients ?? rowsOfValue(input.file);
         if (!rows) throw missing('recipients');
         const receipt = await campaigns.add(caller, input.campaign, {
           recipients: recipientsOf(rows),
           ...(input.country !== undefined && { country: input.country }),
+          ...(await idempotencyOf('add_campaign_recipients', input, idempotencyKey)),
         });
         return presentReceipt(receipt);
       },
@@ -151,6 +155,8 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
       summary: 'Tells when a campaign would end and how many messages each day would have; sends nothing',
       scope: 'full',
       safe: true,
+      // What a campaign is made with, as it is.
+      maxBody: 'media',
       rows: 'recipients',
       body: simulateInput,
       async handle({ input, caller }) {
@@ -159,6 +165,10 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
       },
     }),
   ];
+}
+
+async function idempotencyOf(method: string, input: { recipients?: Rows }, key: string | null) {
+  return key === null ? {} : { idempotency: { key, requestHash: await listRequestHash(method, input) } };
 }
 
 /** What a campaign is made from, without its file. */

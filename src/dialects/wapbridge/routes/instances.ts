@@ -4,9 +4,10 @@ import { rawAnswer } from '../../../http/answer.ts';
 import { type Method, type Route, route } from '../../../http/route.ts';
 import { optionalText, text } from '../../../http/schema.ts';
 import { GatewayError } from '../../../model/errors.ts';
+import { type ConflictPolicy, conflictPolicies } from '../../../model/instance.ts';
 import { isCountry } from '../../../model/phone.ts';
 import type { Core } from '../../core.ts';
-import { presentInstance, time } from '../present.ts';
+import { presentInstance, presentInstanceStatus, time } from '../present.ts';
 
 const path = '/api/method/wap_bridge.api.instances';
 const reading: Method[] = ['GET', 'POST', 'PUT', 'DELETE'];
@@ -24,6 +25,39 @@ const createInput = Joi.object<{ title?: string; default_country?: string }, tru
 });
 
 const instanceInput = Joi.object<{ instance_id: string }, true>({ instance_id: instanceId() });
+
+interface UpdateInput {
+  instance_id: string;
+  title?: string;
+  default_country?: string | null;
+  on_conflict?: ConflictPolicy;
+  proxy_url?: string | null;
+  user_agent?: string | null;
+}
+
+const updateInput = Joi.object<UpdateInput, true>({
+  instance_id: instanceId(),
+  title: optionalText().max(140).description('A name for people'),
+  default_country: text()
+    .trim()
+    .uppercase()
+    .allow('', null)
+    .description('Country (ISO) by which local numbers are read; empty for none')
+    .example('TZ'),
+  on_conflict: optionalText()
+    .lowercase()
+    .valid(...conflictPolicies)
+    .description('When WhatsApp Web is opened elsewhere with this link: wait (default) or takeover'),
+  proxy_url: text()
+    .trim()
+    .max(1000)
+    .allow('', null)
+    .description(
+      'http, https or socks5, with user and password where needed; kept encrypted, never shown; empty for none',
+    )
+    .example('socks5://user:password@proxy.example.com:1080'),
+  user_agent: text().trim().max(500).allow('', null).description('What the browser says it is; empty for its own'),
+});
 
 const qrInput = Joi.object<{ instance_id: string; format?: string }, true>({
   instance_id: instanceId(),
@@ -73,8 +107,27 @@ export function instanceRoutes({ instances }: Pick<Core, 'instances'>): Route[] 
       body: instanceInput,
       handle: async ({ input, caller }) => ({
         ok: true,
-        ...presentInstance(await instances.get(caller, input.instance_id)),
+        ...presentInstanceStatus(await instances.get(caller, input.instance_id)),
       }),
+    }),
+    route({
+      method: changing,
+      path: `${path}.update_instance`,
+      summary:
+        'Changes settings of an instance: name, country, proxy, user agent, what to do when the link is taken over',
+      scope: 'full',
+      body: updateInput,
+      async handle({ input, caller }) {
+        const { instance_id: id, title, default_country, on_conflict, proxy_url, user_agent } = input;
+        const { instance, restartNeeded } = await instances.update(caller, id, {
+          ...(title !== undefined && { title }),
+          ...(default_country !== undefined && { defaultCountry: default_country || null }),
+          ...(on_conflict !== undefined && { onConflict: on_conflict }),
+          ...(proxy_url !== undefined && { proxyUrl: proxy_url || null }),
+          ...(user_agent !== undefined && { userAgent: user_agent || null }),
+        });
+        return { ok: true, ...presentInstance(instance), restart_needed: restartNeeded };
+      },
     }),
     route({
       method: reading,

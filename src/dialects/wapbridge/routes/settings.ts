@@ -56,6 +56,7 @@ export function settingsRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | 
           url: input.url || null,
           instanceId,
           dialect,
+          by: caller,
           ...(input.secret !== undefined && { secret: input.secret || null }),
           ...(input.events !== undefined && { events: input.events }),
         });

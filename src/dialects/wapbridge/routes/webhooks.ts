@@ -1,7 +1,9 @@
-import type { EndpointChanges, EndpointOwner } from '../../../core/webhook-endpoints.ts';
+import type { EndpointChanges } from '../../../core/webhook/endpoint-patch.ts';
+import type { EndpointOwner } from '../../../core/webhook/endpoints.ts';
 import { type Method, type Route, route } from '../../../http/route.ts';
 import type { Caller } from '../../../model/token.ts';
 import type { Core } from '../../core.ts';
+import { momentOf } from '../moment.ts';
 import { presentAttempt, presentDelivery, presentTest, presentWebhook } from '../present-webhook.ts';
 import {
   createWebhookInput,
@@ -89,7 +91,8 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
       body: listDeliveriesInput,
       async handle({ input, caller }) {
         const filter = { ...pageOf(input), ...(input.status && { states: input.status }) };
-        return { ok: true, deliveries: (await webhooks.deliveries(ownerOf(caller), filter)).map(presentDelivery) };
+        const found = await webhooks.deliveries(ownerOf(caller), filter);
+        return { ok: true, deliveries: found.map(presentDelivery), next: found[filter.limit - 1]?.id ?? null };
       },
     }),
     route({
@@ -105,7 +108,8 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
           ...(input.delivery_id !== undefined && { deliveryId: input.delivery_id }),
           ...(input.failed !== undefined && { failed: input.failed }),
         };
-        return { ok: true, attempts: (await webhooks.attempts(ownerOf(caller), filter)).map(presentAttempt) };
+        const found = await webhooks.attempts(ownerOf(caller), filter);
+        return { ok: true, attempts: found.map(presentAttempt), next: found[filter.limit - 1]?.id ?? null };
       },
     }),
     route({
@@ -128,7 +132,7 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
       async handle({ input, caller }) {
         const { count, more } = await webhooks.replay(ownerOf(caller), {
           endpointId: input.webhook_id,
-          sinceAt: Date.parse(input.since),
+          sinceAt: momentOf('since', input.since, 'UTC'),
           mode: input.what ?? 'failed',
         });
         return { ok: true, webhook_id: input.webhook_id, queued: count, more };
@@ -138,8 +142,8 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
 }
 
 /** A token of one instance sees and changes the webhooks of that instance only. */
-function ownerOf({ accountId, token }: Caller): EndpointOwner {
-  return { accountId, boundTo: token.instanceId };
+function ownerOf(caller: Caller): EndpointOwner {
+  return { accountId: caller.accountId, boundTo: caller.token.instanceId, by: caller };
 }
 
 function changesOf(input: WebhookChanges): EndpointChanges {
@@ -157,11 +161,12 @@ function changesOf(input: WebhookChanges): EndpointChanges {
   };
 }
 
-function pageOf({ webhook_id: endpointId, since, before, limit }: HistoryInput) {
+function pageOf({ webhook_id: endpointId, event, since, before, limit }: HistoryInput) {
   return {
     limit: limit ?? pageSize,
     ...(endpointId !== undefined && { endpointId }),
-    ...(since !== undefined && { sinceAt: Date.parse(since) }),
+    ...(event && { events: event }),
+    ...(since !== undefined && { sinceAt: momentOf('since', since, 'UTC') }),
     ...(before !== undefined && { before }),
   };
 }

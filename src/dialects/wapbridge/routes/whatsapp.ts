@@ -4,16 +4,26 @@ import type { ContentInput } from '../../../model/content.ts';
 import { GatewayError } from '../../../model/errors.ts';
 import { splitNumbers } from '../../../model/phone.ts';
 import type { Jid } from '../../../model/jid.ts';
-import { priorities } from '../../../model/message.ts';
+import type { Instance } from '../../../model/instance.ts';
+import { type Priority, priorities } from '../../../model/message.ts';
 import type { Caller } from '../../../model/token.ts';
 import type { Core } from '../../core.ts';
 import { requestHash } from '../hash.ts';
-import { type GatewayInput, type SendInput, checkInput, gatewayInput, sendInput, statusInput } from '../inputs.ts';
+import {
+  type GatewayInput,
+  type PriorityName,
+  type SendInput,
+  checkInput,
+  gatewayInput,
+  priorityNames,
+  sendInput,
+} from '../inputs.ts';
 import { toWhatsAppText } from '../markup.ts';
 import { mediaOf } from '../media-source.ts';
+import { momentOf, homeZone } from '../moment.ts';
 import { missing, required } from '../names.ts';
 import { priorityOf } from '../otp.ts';
-import { presentNumber, presentSend, presentStatus } from '../present.ts';
+import { presentNumber, presentSend } from '../present.ts';
 import { createReceivers } from '../receivers.ts';
 
 const path = '/api/method/wap_bridge.api.whatsapp';
@@ -22,7 +32,7 @@ const path = '/api/method/wap_bridge.api.whatsapp';
 const acceptable = new Set<string>(['invalid_number', 'not_on_whatsapp']);
 
 /** What these routes stand on. */
-export interface WhatsappRoutesDeps {
+interface WhatsappRoutesDeps {
   core: Pick<Core, 'instances' | 'messages' | 'contacts'>;
   log: Logger;
   /** How long an API send waits for WhatsApp Web. */
@@ -40,17 +50,18 @@ export function whatsappRoutes({ core, log, syncSendTimeoutMs, defaultCountry }:
     const instance = await core.instances.resolve(caller, instanceOf(input));
     const hash = requestHash('erpnext_notification_gateway', input);
     const receivers = receiversOf({ text: required(input, 'to_number'), country: input.country, instance });
-    const priority = priorityOf({ text: content, ttlSeconds: input.ttl });
+    const timing = timingOf(input, instance);
+    const priority = timing.priority ?? priorityOf({ text: content, ttlSeconds: input.ttl });
 
     const send = (to: Jid, index: number) =>
       core.messages.send(caller, {
         instance,
         to,
         content: { type: 'text', text: content },
+        ...timing,
         priority,
         waitMs: 0,
         queueUnlinked: true,
-        ...(input.ttl !== undefined && { ttlSeconds: input.ttl }),
         ...(idempotencyKey !== null && {
           idempotency: { key: index === 0 ? idempotencyKey : `${idempotencyKey}#${index}`, requestHash: hash },
         }),
@@ -82,6 +93,7 @@ export function whatsappRoutes({ core, log, syncSendTimeoutMs, defaultCountry }:
       path: `${path}.send_api_message`,
       summary: 'Sends a text or a file and waits for WhatsApp Web to take it',
       scope: 'send',
+      maxBody: 'media',
       body: sendInput,
       async handle({ input, caller, idempotencyKey }) {
         const content = contentOf(input);
@@ -91,9 +103,9 @@ export function whatsappRoutes({ core, log, syncSendTimeoutMs, defaultCountry }:
           to: input.to_number,
           content,
           priority: priorities.interactive,
-          waitMs: syncSendTimeoutMs,
+          ...timingOf(input, instance),
+          waitMs: Math.min((input.wait ?? Infinity) * 1000, syncSendTimeoutMs),
           ...(input.country !== undefined && { country: input.country }),
-          ...(input.ttl !== undefined && { ttlSeconds: input.ttl }),
           ...(idempotencyKey !== null && {
             idempotency: { key: idempotencyKey, requestHash: requestHash('send_api_message', input) },
           }),
@@ -129,15 +141,6 @@ export function whatsappRoutes({ core, log, syncSendTimeoutMs, defaultCountry }:
         return { ok: true, numbers: checked.map(presentNumber) };
       },
     }),
-    route({
-      method: ['GET', 'POST', 'PUT', 'DELETE'],
-      path: `${path}.message_status`,
-      summary: 'Tells how far a message has come',
-      scope: 'send',
-      safe: true,
-      body: statusInput,
-      handle: async ({ input, caller }) => presentStatus(await core.messages.status(caller, input.id)),
-    }),
   ];
 }
 
@@ -149,6 +152,22 @@ function contentOf(input: SendInput): ContentInput {
   }
   const caption = input.caption ?? input.message;
   return { type: 'media', ...media, ...(caption !== undefined && { caption }) };
+}
+
+/** When a message goes out, and before which others. */
+function timingOf(
+  { send_at, ttl, priority }: { send_at?: string; ttl?: number; priority?: string },
+  instance: Instance,
+): { sendAt?: number; ttlSeconds?: number; priority?: Priority } {
+  return {
+    ...(send_at !== undefined && { sendAt: momentOf('send_at', send_at, homeZone(instance)) }),
+    ...(ttl !== undefined && { ttlSeconds: ttl }),
+    ...(isPriority(priority) && { priority: priorityNames[priority] }),
+  };
+}
+
+function isPriority(text: string | undefined): text is PriorityName {
+  return text !== undefined && Object.hasOwn(priorityNames, text);
 }
 
 function instanceOf(input: { instance_id?: string; from_number?: string }): {
