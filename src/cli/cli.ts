@@ -1,22 +1,33 @@
 import { ConfigError } from '../config.ts';
 import { reasonOf } from '../model/errors.ts';
+import { auditCommands } from './audit.ts';
 import { campaignCommands } from './campaign.ts';
 import { type Command, columns, commandHelp, type Context, readTyped, UsageError } from './command.ts';
 import { configCommand } from './config.ts';
+import { diagnosisCommands } from './diagnosis.ts';
 import { doctorCommand } from './doctor.ts';
 import { instanceCommands } from './instance.ts';
+import { metricsCommand } from './metrics.ts';
+import { messageCommands } from './message.ts';
 import { migrateCommand } from './migrate.ts';
+import { secretCommands } from './secret.ts';
 import { tokenCommands } from './token.ts';
+import { webVersionCommands } from './web-version.ts';
 import { webhookCommands } from './webhook.ts';
 
 /** Every command by what is typed for it: a noun and a verb, or one word. */
 const commands: Record<string, Command> = {
   ...withNoun('token', tokenCommands),
-  ...withNoun('instance', instanceCommands),
+  ...withNoun('secret', secretCommands),
+  ...withNoun('instance', { ...instanceCommands, ...diagnosisCommands }),
   ...withNoun('webhook', webhookCommands),
+  ...withNoun('message', messageCommands),
   ...withNoun('campaign', campaignCommands),
+  ...withNoun('audit', auditCommands),
+  ...withNoun('web-version', webVersionCommands),
   doctor: doctorCommand,
   config: configCommand,
+  metrics: metricsCommand,
   migrate: migrateCommand,
 };
 
@@ -53,7 +64,11 @@ function explain(words: string[], asksHelp: boolean, context: Context): number {
   const ofNoun = Object.entries(commands).filter(([name]) => name.split(' ')[0] === noun);
   const isUnderstood = words.length === 0 || (words.length === 1 && ofNoun.length > 0) || asksHelp;
   const say = isUnderstood ? context.print : context.warn;
-  if (!isUnderstood) say(`There is no command \`${words.slice(0, 2).join(' ')}\`.\n`);
+  if (!isUnderstood) say(`There is no command \`${words.slice(0, 2).join(' ')}\`.`);
+  if (!isUnderstood && ofNoun.length === 0) {
+    say('`npm run wapbridge -- --help` lists them.');
+    return 2;
+  }
   const shown = ofNoun.length > 0 ? ofNoun : Object.entries(commands);
   const lines = columns(
     shown.map(([name, { args = [], summary }]) => [[name, ...args.map((arg) => `<${arg}>`)].join(' '), summary]),

@@ -23,7 +23,7 @@ function settingRows(config: Config): string[] {
 
 function shown(name: string, value: Config[keyof Config]): string {
   if (value === null || (Array.isArray(value) && value.length === 0)) return '-';
-  if (name.includes('SECRET')) return '(hidden)';
+  if (/SECRET|TOKEN/.test(name)) return '(hidden)';
   const text = Array.isArray(value) ? value.join(name === 'CHROMIUM_ARGS' ? ' ' : ',') : String(value);
   return name === 'DATABASE_URL' ? withoutPassword(text) : text;
 }

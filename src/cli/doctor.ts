@@ -1,6 +1,7 @@
-import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
+import { freeBytes } from '../core/disk.ts';
 import { GatewayError, reasonOf } from '../model/errors.ts';
 import { createDatabase } from '../store/database.ts';
 import { version } from '../version.ts';
@@ -79,9 +80,9 @@ async function checkDataDir({ dataDir }: Config): Promise<string> {
       error,
     );
   }
-  const { bavail, bsize } = await statfs(dataDir);
-  const freeMib = Math.floor((bavail * bsize) / 1024 / 1024);
-  if (bavail * bsize < leastFreeBytes)
+  const free = await freeBytes(dataDir);
+  const freeMib = Math.floor(free / 1024 / 1024);
+  if (free < leastFreeBytes)
     throw problem(
       `${dataDir} has only ${freeMib} MiB left`,
       'make room: profiles and media need some hundred MiB an instance',
@@ -158,7 +159,8 @@ async function checkGateway(config: Config, { fetch, signal }: Context): Promise
     signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]),
   }).catch(() => null);
   if (!response) return `none answers at ${url} (start it with \`npm start\`)`;
-  const body = (await response.json().catch(() => ({}))) as { failing?: string[] };
+  const body = (await response.json().catch(() => ({}))) as { reasons?: Record<string, string> };
   if (response.ok) return `answers at ${url} and is ready`;
-  throw problem(`the one at ${url} is not ready (${body.failing?.join(', ') ?? response.status})`, 'its log says why');
+  const reasons = Object.entries(body.reasons ?? {}).map(([name, reason]) => `${name}: ${reason}`);
+  throw problem(`the one at ${url} is not ready (${reasons.join(', ') || response.status})`, 'its log says why');
 }

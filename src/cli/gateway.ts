@@ -21,7 +21,7 @@ export async function withGateway<T>(context: Context, work: (call: Call) => Pro
   const url = gatewayUrl(context.config());
   await assertAnswers(context, url);
   return withStore(context, async ({ accountId, tokens }) => {
-    const { token, secret } = await tokens.create({ accountId, title: commandLineTitle, scope: 'full' });
+    const { token, secret } = await tokens.createPassing(accountId);
     try {
       return await work((method, params = {}) =>
         call(context, { url, authorization: `token ${token.key}:${secret}`, method, params }),
@@ -31,9 +31,6 @@ export async function withGateway<T>(context: Context, work: (call: Call) => Pro
     }
   });
 }
-
-/** The title of those tokens, by which `token list` leaves them out. */
-export const commandLineTitle = 'command line';
 
 /** Returns where the gateway of this configuration listens, as seen from this machine. */
 export function gatewayUrl({ host, port }: Pick<Config, 'host' | 'port'>): string {

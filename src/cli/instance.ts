@@ -33,6 +33,32 @@ export const instanceCommands: Record<string, Command> = {
       }),
   },
 
+  update: {
+    summary: 'Changes settings of an instance; an empty text removes one, what is not named stays.',
+    args: ['id'],
+    options: {
+      title: { type: 'string', value: 'TEXT', doc: 'A name for people' },
+      country: { type: 'string', value: 'ISO', doc: 'Country by which local numbers are read' },
+      'on-conflict': { type: 'string', value: 'POLICY', doc: 'wait or takeover, when the link is used elsewhere' },
+      proxy: { type: 'string', value: 'URL', doc: 'http, https or socks5://[user:password@]host:port' },
+      'user-agent': { type: 'string', value: 'TEXT', doc: 'What the browser says it is' },
+    },
+    run: (typed, context) =>
+      withGateway(context, async (call) => {
+        const answer = await call('instances.update_instance', {
+          instance_id: typed.arg('id'),
+          title: typed.text('title'),
+          default_country: typed.text('country'),
+          on_conflict: typed.text('on-conflict'),
+          proxy_url: typed.text('proxy'),
+          user_agent: typed.text('user-agent'),
+        });
+        context.print(`${typed.arg('id')} is changed.`);
+        if (answer['restart_needed'] === true)
+          context.warn('Its browser has the old settings until `instance disconnect` and `instance connect`.');
+      }),
+  },
+
   qr: {
     summary: 'Shows the QR code to scan with the phone, anew whenever it changes, until the phone is linked.',
     args: ['id'],
@@ -87,10 +113,17 @@ function change({ method, done, summary }: { method: string; done: string; summa
   };
 }
 
-const instanceHeads = ['ID', 'STATUS', 'PHONE', 'TITLE', 'LAST READY', 'REASON'];
+const instanceHeads = ['ID', 'STATUS', 'ACTION', 'PHONE', 'TITLE', 'LAST READY', 'REASON', 'LACKS'];
 
 function instanceRow(instance: Answer): string[] {
-  return ['instance_id', 'status', 'phone_number', 'title', 'last_ready_at', 'reason'].map((key) =>
+  const shown = ['instance_id', 'status', 'action', 'phone_number', 'title', 'last_ready_at', 'reason'].map((key) =>
     String(instance[key] ?? '-'),
   );
+  return [...shown, lacks(instance['missing_features'] as string[])];
+}
+
+/** A page that lacks much is a matter for `instance diagnose`. */
+function lacks(features: string[]): string {
+  if (features.length > 3) return `${features.length} features`;
+  return features.join(', ') || '-';
 }

@@ -1,6 +1,5 @@
-import type { Token } from '../model/token.ts';
+import { commandLineTitle, type Token } from '../model/token.ts';
 import { type Command, columns, UsageError } from './command.ts';
-import { commandLineTitle } from './gateway.ts';
 import { withStore } from './store.ts';
 
 /** `token create | list | revoke`: works with and without a running gateway, which sees a change within seconds. */
@@ -20,14 +19,10 @@ export const tokenCommands: Record<string, Command> = {
       const scope = typed.text('scope') ?? 'full';
       if (scope !== 'full' && scope !== 'send') throw new UsageError('--scope is full or send');
       const instanceId = typed.text('instance')?.toUpperCase() ?? null;
-      await withStore(context, async ({ accountId, tokens, assertInstance }) => {
+      await withStore(context, async ({ accountId, caller, tokens, assertInstance }) => {
         if (instanceId !== null) await assertInstance(instanceId);
-        const { token, secret } = await tokens.create({
-          accountId,
-          title: typed.text('title') ?? 'API token',
-          scope,
-          instanceId,
-        });
+        const title = typed.text('title') ?? 'API token';
+        const { token, secret } = await tokens.create({ accountId, title, scope, instanceId }, caller);
         context.print(
           [
             `API key     ${token.key}`,
@@ -58,7 +53,7 @@ export const tokenCommands: Record<string, Command> = {
     summary: 'Makes a token useless for good.',
     args: ['key'],
     async run(typed, context) {
-      await withStore(context, ({ accountId, tokens }) => tokens.revoke(accountId, typed.arg('key')));
+      await withStore(context, ({ accountId, caller, tokens }) => tokens.revoke(accountId, typed.arg('key'), caller));
       context.print(`${typed.arg('key')} is revoked.`);
     },
   },

@@ -10,6 +10,7 @@ const instance: OptionSpec = {
 
 const pageOptions = {
   webhook: { type: 'string', value: 'ID', doc: 'Of this webhook only' },
+  event: { type: 'string', value: 'LIST', doc: 'Of these events only, separated by commas' },
   since: { type: 'string', value: 'TIME', doc: 'From this time on, such as 2026-11-20T08:00:00Z' },
   before: { type: 'string', value: 'ID', doc: 'What stands before this one, for the next page' },
   limit: { type: 'string', value: 'N', doc: 'So many, 50 by default' },
@@ -76,8 +77,8 @@ export const webhookCommands: Record<string, Command> = {
         else
           printTable(
             context,
-            ['webhook_id', 'enabled', 'url', 'events', 'instance_id', 'title', 'disabled_reason'],
-            found,
+            ['webhook_id', 'state', 'url', 'events', 'instance_id', 'title', 'reason'],
+            found.map((row) => ({ ...row, ...healthOf(row), events: someOf(row['events'] as string[]) })),
           );
       }),
   },
@@ -210,6 +211,24 @@ function show({ url, events, enabled, disabled_reason: reason }: Answer, { print
   if (enabled === false) warn(`It is disabled: ${String(reason)}. Set it again to enable it.`);
 }
 
+/** Returns in a word how a webhook is doing, and why it is not well. */
+function healthOf({ enabled, disabled_reason, failures_in_a_row, failing_since }: Record<string, unknown>): {
+  state: string;
+  reason: string | null;
+} {
+  if (enabled === false) return { state: 'disabled', reason: disabled_reason as string | null };
+  if (!failing_since) return { state: 'working', reason: null };
+  return { state: 'failing', reason: `${String(failures_in_a_row)} in a row since ${String(failing_since)}` };
+}
+
+const mostShown = 2;
+
+/** A table has no room for all of them. */
+function someOf(events: string[]): string {
+  const more = events.length - mostShown;
+  return `${events.slice(0, mostShown).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
 function eventsOf(typed: Typed): string[] | undefined {
   return typed
     .text('events')
@@ -250,6 +269,7 @@ function either(typed: Typed, flags: Record<string, boolean>, name: string): Rec
 function pageOf(typed: Typed): Record<string, unknown> {
   return {
     webhook_id: typed.text('webhook'),
+    event: typed.text('event')?.split(','),
     since: typed.text('since'),
     before: typed.text('before'),
     limit: typed.text('limit'),

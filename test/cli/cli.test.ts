@@ -101,6 +101,20 @@ describe('instance', () => {
     });
   });
 
+  it('changes what is named and nothing else, and says when a restart is needed', async () => {
+    const gateway = await startGatewayStub(() => ({ body: { restart_needed: true } }));
+    const proxy = 'socks5://me:hush@proxy:1080';
+    const words = ['instance', 'update', 'INST-01-0000001', '--proxy', proxy, '--user-agent', ''];
+    const { status, out, err } = await cli(words, { ...env, PORT: String(gateway.port) });
+    await gateway.close();
+    expect(status).toBe(0);
+    expect(gateway.calls.map(({ method, params }) => [method, params])).toEqual([
+      ['instances.update_instance', { instance_id: 'INST-01-0000001', proxy_url: proxy, user_agent: '' }],
+    ]);
+    expect(out).toBe('INST-01-0000001 is changed.');
+    expect(err).toContain('instance disconnect');
+  });
+
   it('draws each new QR code once and ends when the phone is linked', async () => {
     const codes = ['2@first', '2@first', '2@second'];
     const gateway = await startGatewayStub(({ method }) => {
