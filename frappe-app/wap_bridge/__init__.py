@@ -1,0 +1,3 @@
+"""WhatsApp for Frappe and ERPNext, through a WapBridge gateway."""
+
+__version__ = "1.0.0"

@@ -1,0 +1,301 @@
+"""Messages on their way out: a row in the transaction of the document, sent by a worker after the commit.
+
+A row is `Queued` until a worker claims it, `Sending` while the gateway is asked, and `Accepted` when the gateway has it. The row's
+name is the call's Idempotency-Key, so that a call that was lost on its way back is made again without a second message.
+"""
+
+import frappe
+from frappe import _
+from frappe.utils import add_to_date, cint, now_datetime, time_diff_in_seconds
+
+from wap_bridge import attachments, connection, directory
+from wap_bridge.gateway import GatewayError
+from wap_bridge.wire import payload, phone, states
+
+DOCTYPE = "WapBridge Message"
+BATCH = 50
+# How long a worker may hold a row before another takes it over.
+LEASE_SECONDS = 900
+# The gateway forgets Idempotency-Keys after 24 hours: what may have arrived is not sent again after that.
+KEY_LIFETIME_SECONDS = 23 * 3600
+BACKOFF_SECONDS = (30, 120, 600, 1800, 3600, 7200, 14400)
+# After these the gateway may have the message all the same.
+AMBIGUOUS = {"timeout", "not_json", "server_error", "lost"}
+
+
+def address_of(entry: str, country: str | None = None) -> dict:
+	"""Returns whom an entry names: `{phone}` for a number, `{chat_id, is_group}` for a WhatsApp address.
+
+	:raises phone.InvalidNumber: when it is neither.
+	"""
+	address = phone.jid(entry)
+	if address and address.endswith(("@g.us", "@lid")):
+		return {"chat_id": address, "is_group": int(address.endswith("@g.us"))}
+	return {"phone": phone.to_e164(entry, country)}
+
+
+def put(
+	*, message: str, problem: str | None = None, skip_opted_out: bool = False, with_letterhead=None, **fields
+) -> str:
+	"""Writes a message into the outbox and returns its name; it leaves after the commit, and not at all after a rollback."""
+	doc = frappe.new_doc(DOCTYPE)
+	doc.update(fields)
+	doc.update(
+		{
+			"direction": "Outgoing",
+			"status": "Queued",
+			"message": message,
+			"message_type": "document" if fields.get("media") or fields.get("attach_pdf") else "text",
+			"instance": fields.get("instance") or connection.settings().default_instance,
+			"happened_on": now_datetime(),
+			"next_attempt_at": now_datetime(),
+		}
+	)
+	if doc.attach_pdf and not doc.letterhead and with_letterhead is not None:
+		doc.letterhead = "" if cint(with_letterhead) else attachments.NO_LETTERHEAD
+	person = directory.remember(phone_number=doc.phone) if doc.phone and not problem else None
+	if person:
+		doc.contact = person.name
+		doc.profile_name = person.title
+	if problem:
+		_end(doc, "Failed", "invalid_number", problem)
+	elif skip_opted_out and person and person.opted_out:
+		_end(doc, "Cancelled", "opted_out", _("This person asked not to be written to"))
+	elif not (message or doc.media or doc.attach_pdf):
+		_end(doc, "Failed", "empty", _("The message is empty"))
+	doc.insert(ignore_permissions=True)
+	if doc.status == "Queued":
+		_deliver_after_commit(doc.name)
+	return doc.name
+
+
+def _end(doc, status, code, error):
+	doc.update({"status": status, "error_code": code, "error": error, "next_attempt_at": None})
+
+
+def _deliver_after_commit(name: str):
+	"""One job for everything that a transaction puts into the outbox."""
+	waiting = getattr(frappe.local, "wapbridge_outbox", None)
+	if waiting is None:
+		waiting = frappe.local.wapbridge_outbox = []
+	if not waiting:
+		frappe.db.after_commit.add(_enqueue_waiting)
+		frappe.db.after_rollback.add(_forget_waiting)
+	waiting.append(name)
+
+
+def _enqueue_waiting():
+	names, frappe.local.wapbridge_outbox = getattr(frappe.local, "wapbridge_outbox", None) or [], []
+	for start in range(0, len(names), BATCH):
+		try:
+			frappe.enqueue("wap_bridge.outbox.deliver", queue="short", names=names[start : start + BATCH])
+		except Exception:
+			# The rows are committed: without a queue they leave with the next minute's flush.
+			frappe.logger("wap_bridge").warning("no queue for %s messages; the scheduler sends them", len(names))
+			return
+
+
+def _forget_waiting():
+	frappe.local.wapbridge_outbox = []
+
+
+def deliver(names: list[str]):
+	"""Sends what is due of the named messages. Runs in a worker, where the document's transaction is long over."""
+	if not connection.is_enabled():
+		return
+	user = frappe.session.user
+	# What is printed must not depend on who saved the document; who may send it was decided then.
+	frappe.set_user("Administrator")
+	try:
+		for row in claim(names):
+			_deliver_one(row)
+	finally:
+		frappe.set_user(user)
+
+
+def flush(limit: int = BATCH):
+	"""Sends what is due and was left behind: retries, rows of workers that died, rows that found no queue."""
+	due = frappe.get_all(
+		DOCTYPE,
+		filters={"status": ("in", ("Queued", "Sending")), "next_attempt_at": ("<=", now_datetime())},
+		order_by="next_attempt_at",
+		limit=limit,
+		pluck="name",
+	)
+	deliver(due)
+	return len(due)
+
+
+def claim(names: list[str]) -> list:
+	"""Returns those of the rows that are due and that nobody else has, and holds them for the lease; commits."""
+	if not names:
+		return []
+	token = frappe.generate_hash(length=20)
+	now = now_datetime()
+	table = frappe.qb.DocType(DOCTYPE)
+	(
+		frappe.qb.update(table)
+		.set(table.claim, token)
+		.set(table.status, "Sending")
+		.set(table.next_attempt_at, add_to_date(now, seconds=LEASE_SECONDS))
+		.where(table.name.isin(names))
+		.where(table.direction == "Outgoing")
+		.where(table.status.isin(["Queued", "Sending"]))
+		.where(table.next_attempt_at <= now)
+	).run()
+	frappe.db.commit()
+	rows = frappe.get_all(DOCTYPE, filters={"claim": token}, pluck="name", order_by="creation, name")
+	return [frappe.get_doc(DOCTYPE, name) for name in rows]
+
+
+def _deliver_one(doc):
+	first = doc.first_attempt_at
+	if (
+		first
+		and doc.error_code in (*AMBIGUOUS, None, "")
+		and time_diff_in_seconds(now_datetime(), first) > KEY_LIFETIME_SECONDS
+	):
+		return _finish(
+			doc, {"status": "Uncertain", "error": _("Nobody knows whether it was sent: it is not sent again by itself")}
+		)
+	if not first:
+		doc.db_set("first_attempt_at", now_datetime(), update_modified=False)
+		frappe.db.commit()
+	trouble = answer = None
+	try:
+		content = attachments.content_of(doc)
+		frappe.db.commit()
+	except Exception as error:
+		frappe.db.rollback()
+		frappe.log_error(
+			title="WapBridge: the message could not be made", reference_doctype=DOCTYPE, reference_name=doc.name
+		)
+		# Printing asks the site itself for its style sheets, and a site may be away for a while.
+		may_pass = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+		trouble = GatewayError(_plain(error), code="content", temporary=may_pass)
+	if trouble:
+		return _not_taken(doc, trouble)
+	try:
+		answer = connection.get_gateway().send(
+			key=key_of(doc),
+			instance_id=doc.instance or None,
+			to_number=doc.chat_id or doc.phone,
+			priority=(doc.priority or "Normal").lower(),
+			**content,
+		)
+	except GatewayError as error:
+		trouble = error
+	if trouble:
+		return _not_taken(doc, trouble)
+	_finish(
+		doc,
+		{
+			"status": states.FROM_GATEWAY.get(answer["status"], "Accepted"),
+			"message_id": answer["id"],
+			"dedupe_key": payload.dedupe_key(doc.instance or "", answer["id"]),
+			"error": None,
+			"error_code": None,
+			"next_attempt_at": add_to_date(None, minutes=10, as_datetime=True),
+		},
+	)
+	if doc.contact:
+		frappe.db.set_value("WapBridge Contact", doc.contact, "last_outgoing_on", now_datetime(), update_modified=False)
+		frappe.db.commit()
+	from wap_bridge import statuses
+
+	statuses.apply_waiting(answer["id"])
+
+
+def key_of(doc) -> str:
+	"""Returns the Idempotency-Key: the same for all attempts, another when a person sends a failed message again."""
+	return f"{doc.name}:{doc.retries}" if doc.retries else doc.name
+
+
+def _not_taken(doc, error: GatewayError):
+	if error.code == "idempotency_conflict":
+		return _finish(doc, {"status": "Uncertain", "error_code": error.code, "error": error.message})
+	attempts = cint(doc.attempts) + 1
+	values = {"attempts": attempts, "error_code": error.code[:140], "error": error.message}
+	if error.temporary and attempts < max(1, cint(connection.settings().max_attempts) or 8):
+		delay = BACKOFF_SECONDS[min(attempts, len(BACKOFF_SECONDS)) - 1]
+		delay = max(delay, min(error.retry_after or 0, 3600))
+		return _finish(
+			doc, {**values, "status": "Queued", "next_attempt_at": add_to_date(None, seconds=delay, as_datetime=True)}
+		)
+	_finish(doc, {**values, "status": "Failed"})
+
+
+def _finish(doc, values: dict):
+	"""Writes what came of an attempt, unless the row was taken over meanwhile; commits and tells who watches."""
+	values = {
+		"claim": None,
+		**({} if values["status"] in ("Queued", "Accepted", "Sent") else {"next_attempt_at": None}),
+		**values,
+	}
+	table = frappe.qb.DocType(DOCTYPE)
+	query = frappe.qb.update(table).where(table.name == doc.name).where(table.claim == doc.claim)
+	for field, value in values.items():
+		query = query.set(table[field], value)
+	query.set(table.modified, now_datetime()).run()
+	doc.update(values)
+	from wap_bridge import notify
+
+	notify.message_changed(doc)
+	frappe.db.commit()
+
+
+def _plain(error: Exception) -> str:
+	from frappe.utils import strip_html
+
+	return strip_html(str(error))[:500] or type(error).__name__
+
+
+def retry(doc) -> str:
+	"""Puts a message back into the outbox that failed, was cancelled, or of which nobody knows; returns its state."""
+	doc = frappe.get_doc(DOCTYPE, doc.name, for_update=True)
+	if doc.status not in ("Failed", "Cancelled", "Uncertain"):
+		frappe.throw(
+			_("Only a message that failed, was cancelled or is uncertain can be sent again: this one is {0}").format(
+				_(doc.status)
+			)
+		)
+	if doc.error_code == "invalid_number" and not doc.chat_id:
+		try:
+			doc.phone = phone.to_e164(doc.phone, connection.default_country())
+		except phone.InvalidNumber as error:
+			frappe.throw(frappe.utils.escape_html(str(error)))
+	# What may have arrived under the old key is only sent again because somebody asks for it.
+	doc.db_set(
+		{
+			"status": "Queued",
+			"phone": doc.phone,
+			"retries": cint(doc.retries) + 1,
+			"attempts": 0,
+			"error": None,
+			"error_code": None,
+			"message_id": None,
+			"dedupe_key": None,
+			"first_attempt_at": None,
+			"claim": None,
+			"next_attempt_at": now_datetime(),
+		}
+	)
+	_deliver_after_commit(doc.name)
+	return "Queued"
+
+
+def cancel(doc) -> str:
+	"""Stops a message: here while it is queued, else on the gateway while it waits there; returns its state.
+
+	:raises GatewayError: when the gateway cannot be asked, or says that it is too late.
+	"""
+	doc = frappe.get_doc(DOCTYPE, doc.name, for_update=True)
+	if doc.status == "Queued":
+		doc.db_set({"status": "Cancelled", "next_attempt_at": None, "claim": None})
+	elif doc.status == "Accepted" and doc.message_id:
+		from wap_bridge import statuses
+
+		statuses.apply_answer(doc.message_id, connection.get_gateway().cancel_message(doc.message_id))
+	else:
+		frappe.throw(_("It is too late to cancel this message: it is {0}").format(_(doc.status)))
+	return frappe.db.get_value(DOCTYPE, doc.name, "status")

@@ -1,0 +1,8 @@
+# Copyright (c) 2026, WapBridge Contributors
+# For license information, please see license.txt
+
+from frappe.model.document import Document
+
+
+class WapBridgeInstance(Document):
+	pass
