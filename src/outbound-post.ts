@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 
 /** The start of an answer. */
-export interface PostAnswer {
+interface PostAnswer {
   status: number;
   headers: IncomingHttpHeaders;
   /** The first bytes of the body. */
@@ -11,7 +11,7 @@ export interface PostAnswer {
 }
 
 /** One POST as it goes out. */
-export interface PostRequest {
+interface PostRequest {
   origin: string;
   path: string;
   headers: Record<string, string>;

@@ -83,7 +83,7 @@ describe('outbound', () => {
       const { assertAllowed, post: send, download } = outbound();
       await expect(assertAllowed(url)).rejects.toMatchObject({
         code: 'blocked_address',
-        message: 'The address is not allowed',
+        message: 'The address is not allowed; networks of your own must stand in WEBHOOK_ALLOW_CIDRS',
       });
       await expect(send(url, post)).rejects.toMatchObject({ code: 'blocked_address' });
       await expect(download(url, { maxBytes: 10, timeoutMs: 1000 })).rejects.toMatchObject({ code: 'blocked_address' });

@@ -10,32 +10,49 @@ export interface Job {
   run(): Promise<unknown>;
 }
 
-export interface Jobs {
+interface Jobs {
   stop(): Promise<void>;
 }
 
 const dayMs = 86_400_000;
 
-/** Returns the gateway's jobs, one row each. */
-export function gatewayJobs(deps: {
+/** What the jobs drive. */
+export interface JobDeps {
   outbox: { tick(): Promise<void> };
-  supervisor: { tick(): Promise<void> };
+  messages: { prune(): Promise<unknown> };
   campaigns: { tick(): Promise<void>; inspect(): Promise<void>; prune(): Promise<void> };
   webhooks: { prune(): Promise<unknown> };
+  missing: { tick(): Promise<void> };
   media: { prune(now: number): Promise<unknown> };
-  idempotency: { prune(before: number): Promise<void> };
+  idempotency: { prune(): Promise<void> };
+  audit: { prune(beforeAt: number): Promise<unknown> };
+  auditRetentionDays: number;
+  history: { prune(): Promise<unknown> };
+  /** Null: pages are not recorded by themselves. */
+  recorder: { tick(): Promise<void> } | null;
   clock: Clock;
-}): Job[] {
-  const { outbox, supervisor, campaigns, webhooks, media, idempotency, clock } = deps;
+}
+
+/** Returns the gateway's jobs, one row each. */
+export function gatewayJobs(deps: JobDeps): Job[] {
+  const { outbox, messages, campaigns, webhooks, media, idempotency, audit, clock } = deps;
   return [
     { name: 'late messages', schedule: '*/5 * * * * *', run: () => outbox.tick() },
-    { name: 'liveness', schedule: '30 * * * * *', run: () => supervisor.tick() },
     { name: 'campaigns', schedule: '*/2 * * * * *', run: () => campaigns.tick() },
     { name: 'restrictions', schedule: '0 29 * * * *', run: () => campaigns.inspect() },
     { name: 'old campaigns', schedule: '0 7 * * * *', run: () => campaigns.prune() },
+    { name: 'old messages', schedule: '20 */10 * * * *', run: () => messages.prune() },
     { name: 'old webhooks', schedule: '0 29 * * * *', run: () => webhooks.prune() },
+    { name: 'missing files', schedule: '23 * * * * *', run: () => deps.missing.tick() },
     { name: 'old media', schedule: '0 17 * * * *', run: () => media.prune(clock.now()) },
-    { name: 'old idempotency keys', schedule: '0 41 * * * *', run: () => idempotency.prune(clock.now() - dayMs) },
+    { name: 'old idempotency keys', schedule: '0 41 * * * *', run: () => idempotency.prune() },
+    ...(deps.recorder ? [{ name: 'web pages', schedule: '45 * * * * *', run: deps.recorder.tick }] : []),
+    { name: 'old instance history', schedule: '0 11 * * * *', run: () => deps.history.prune() },
+    {
+      name: 'old audit entries',
+      schedule: '0 53 * * * *',
+      run: () => audit.prune(clock.now() - deps.auditRetentionDays * dayMs),
+    },
   ];
 }
 

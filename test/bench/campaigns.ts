@@ -42,7 +42,7 @@ interface Rival {
 }
 
 /** Each send among few and many. */
-export async function benchClaims(): Promise<void> {
+async function benchClaims(): Promise<void> {
   const rows: (string | number)[][] = [];
   const scans: string[] = [];
   const statuses: (string | number)[][] = [];
@@ -150,7 +150,7 @@ function* batches(count: number): Generator<{ number: string; variables: Record<
 // ---- a million by HTTP, and its status while it sends ----
 
 /** A million by HTTP, and their status. */
-export async function benchUpload(): Promise<void> {
+async function benchUpload(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'wapbridge-bench-'));
   const file = join(dir, 'body.json');
   const rows: (string | number)[][] = [];
@@ -294,7 +294,7 @@ async function residentMib(pid: number): Promise<{ now: number; peak: number }> 
 // ---- the rules ----
 
 /** The rules over a simulated year. */
-export async function benchClock(): Promise<void> {
+async function benchClock(): Promise<void> {
   const rows: (string | number)[][] = [];
   for (const [engine, openDatabase] of Object.entries(engines)) {
     const opened = await openDatabase();

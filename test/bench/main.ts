@@ -1,8 +1,10 @@
 import { benchCampaigns } from './campaigns.ts';
 import { benchInbound } from './inbound.ts';
 import { benchInstances } from './instances.ts';
+import { benchLimits } from './limits.ts';
 import { benchSends } from './sends.ts';
 import { printTable } from './measure.ts';
+import { benchTap } from './tap.ts';
 import { benchBacklog, benchIsolation } from './webhook-backlog.ts';
 import { benchWebhooks } from './webhooks.ts';
 
@@ -46,7 +48,9 @@ const benches: Record<string, () => Promise<void>> = {
       isolations.map((r) => [r.engine, r.p99AloneMs, r.p99BesideMs, r.p99BesideMs / r.p99AloneMs]),
     );
   },
+  limits: benchLimits,
   instances: benchInstances,
+  tap: benchTap,
   campaigns: benchCampaigns,
 };
 

@@ -10,7 +10,7 @@ import { bareLoop, type ForkedReceiver, forkReceiver } from './webhooks.ts';
 type Engine = 'sqlite' | 'mysql';
 
 /** What a backlog does: how fast it goes out, how soon after a start, and what it takes of memory. */
-export interface BacklogResult {
+interface BacklogResult {
   engine: Engine;
   backlog: number;
   deliveriesPerSecond: number;
@@ -23,7 +23,7 @@ export interface BacklogResult {
 }
 
 /** How long deliveries to healthy endpoints take with and without an endpoint that hangs. */
-export interface IsolationResult {
+interface IsolationResult {
   engine: Engine;
   healthy: number;
   p99AloneMs: number;

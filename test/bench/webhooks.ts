@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Agent } from 'undici';
-import { signWebhook } from '../../src/core/webhook-request.ts';
+import { signWebhook } from '../../src/core/webhook/request.ts';
 import { openMysql, openSqlite, type TestDatabase } from '../support/database.ts';
 import { buildWebhooks } from '../support/webhooks.ts';
 
 /** What one run of the webhook benchmark measured. */
-export interface WebhookBenchResult {
+interface WebhookBenchResult {
   engine: 'sqlite' | 'mysql';
   events: number;
   /** Time in which the events and their messages were written. */

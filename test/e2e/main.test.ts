@@ -2,31 +2,27 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { until } from '../support/clock.ts';
-import { forEachDatabase, type TestDatabase } from '../support/database.ts';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { type Receiver, startReceiver } from '../support/receiver.ts';
+import { type Bed, openBed } from '../support/bed.ts';
+import { forEachDatabase } from '../support/database.ts';
+import type { TestGateway } from '../support/gateway.ts';
+import type { Receiver } from '../support/receiver.ts';
 
 const own = '255757000001';
 const friend = '255757123456';
 
 forEachDatabase((open) => {
-  let opened: TestDatabase;
+  let bed: Bed;
   let gateway: TestGateway;
   let receiver: Receiver;
   let instanceId: string;
 
   beforeAll(async () => {
-    opened = await open();
-    gateway = await startGateway(opened.url);
-    receiver = await startReceiver();
+    bed = await openBed(open);
+    ({ gateway, receiver } = bed);
     instanceId = await gateway.link(own);
   });
 
-  afterAll(async () => {
-    await gateway?.stop();
-    await receiver?.close();
-    await opened?.drop();
-  });
+  afterAll(() => bed?.close());
 
   const network = () => gateway.app.sandbox!.network;
   const arrived = (text: string) =>

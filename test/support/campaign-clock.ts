@@ -10,7 +10,7 @@ import { createCampaignBed } from './campaigns.ts';
 import { buildInstance, buildMessage } from './factories.ts';
 
 /** What a run on a simulated clock did, and every rule that it broke. */
-export interface ClockReport {
+interface ClockReport {
   sends: number;
   /** Days of the simulated clock. */
   days: number;

@@ -1,7 +1,9 @@
+import { createIdempotency } from '../../src/core/idempotency.ts';
+import { createIdempotencyStore } from '../../src/store/idempotency.ts';
 import { pino } from 'pino';
 import type { Announcer } from '../../src/core/announcer.ts';
 import { type CampaignEngine, createCampaignEngine } from '../../src/core/campaign/engine.ts';
-import type { CampaignInput } from '../../src/core/campaigns.ts';
+import type { CampaignInput } from '../../src/core/campaign/input.ts';
 import { createContentPreparation } from '../../src/core/content.ts';
 import { createOutbox, type Outbox } from '../../src/core/outbox.ts';
 import { type Campaign, countersOf, type RecipientCounts } from '../../src/model/campaign.ts';
@@ -11,6 +13,7 @@ import { type Caller, accountCaller } from '../../src/model/token.ts';
 import type { Clock } from '../../src/model/time.ts';
 import type { Database } from '../../src/store/database.ts';
 import { createInstanceStore } from '../../src/store/instances.ts';
+import { createMessageDueStore } from '../../src/store/message-due.ts';
 import { createMessageStore, type MessageStore } from '../../src/store/messages.ts';
 import { createRecipientStore } from '../../src/store/recipients.ts';
 import { createScriptedClient, type ScriptedClient } from './client.ts';
@@ -57,6 +60,7 @@ export function createCampaignBed(input: {
   instance: Instance;
   clock: Clock;
   random?: () => number;
+  canSend?: () => boolean;
 }): CampaignBed {
   const { database, instance, clock } = input;
   const log = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
@@ -92,8 +96,10 @@ export function createCampaignBed(input: {
         sizeBytes: 1,
       }),
     }),
+    idempotency: createIdempotency({ store: createIdempotencyStore(database), clock }),
     touchMedia: async () => undefined,
     client: () => client,
+    ...(input.canSend ? { canSend: input.canSend } : {}),
     defaultCountry: 'TZ',
     retentionDays: 30,
     random: input.random ?? Math.random,
@@ -101,6 +107,7 @@ export function createCampaignBed(input: {
   const outbox: Outbox = createOutbox({
     database,
     messages,
+    due: createMessageDueStore(database),
     announcer,
     clock,
     log,

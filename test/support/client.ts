@@ -1,6 +1,8 @@
+import type { SelfTest } from '../../src/model/features.ts';
 import type { Jid } from '../../src/model/jid.ts';
 import type { Ack } from '../../src/model/message.ts';
 import type {
+  Amendment,
   ClientMessage,
   MessageLookup,
   ReceivedMessage,
@@ -19,8 +21,12 @@ export interface ScriptedClient extends WhatsAppClient {
   /** How the next messages end; default: accepted. */
   answer: (message: ClientMessage) => SendOutcome | 'silence' | Error;
   missed: ReceivedMessage[];
+  /** What was changed meanwhile. */
+  amendments: Amendment[];
   /** What WhatsApp keeps the number from. */
   told: Restrictions;
+  /** What its page is found to have. */
+  tested: SelfTest;
 }
 
 /** Returns a client that reports to `onSent` on the next turn, as the page does. */
@@ -41,10 +47,14 @@ export function createScriptedClient(onSent: (outcomes: SendOutcome[]) => void):
     sent,
     stored,
     missed: [],
+    amendments: [],
     told: { timelock: null, newChats: null },
+    tested: { webVersion: '2.3000.0', missing: {}, shims: [], tookMs: 1 },
     answer: (message) => accepted(message),
     start: async () => undefined,
-    stop: async () => undefined,
+    stop: async () => true,
+    takeover: async () => undefined,
+    memory: async () => null,
     logout: async () => undefined,
     requestPairingCode: async () => 'ABCDEFGH',
     async send(messages) {
@@ -59,7 +69,13 @@ export function createScriptedClient(onSent: (outcomes: SendOutcome[]) => void):
     checkNumber: async (jid: Jid) => jid,
     downloadMedia: async () => ({ data: Buffer.from('file'), mimeType: 'text/plain' }),
     receivedSince: async () => client.missed,
+    amended: async () => client.amendments,
+    selfTest: async () => client.tested,
+    passkey: async () => false,
     probe: async () => 'CONNECTED',
+    webPage: async () => ({ version: '2.3000.1', html: '<html></html>' }),
+    browserVersion: async () => 'HeadlessChrome/1.0',
+    screenshot: async () => Buffer.from('png'),
   };
   return client;
 }

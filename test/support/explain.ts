@@ -9,6 +9,8 @@ const large = [
   'number_checks',
   'opt_outs',
   'number_days',
+  'webhook_deliveries',
+  'message_due',
 ];
 
 /** Returns the statements that the engine would answer by reading a large table or index from end to end. */

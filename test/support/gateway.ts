@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type App, createApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
+import type { SupervisionLimits } from '../../src/core/supervisor/limits.ts';
 import { accountCaller } from '../../src/model/token.ts';
 import { until } from './clock.ts';
 
@@ -35,8 +36,20 @@ export interface Answer {
 export const key = 'test-key';
 export const secret = 'test-secret-0123456789';
 
+/** What else a test may want of its gateway. */
+export interface GatewayOptions {
+  /** Takes its log lines. */
+  logTo?: (line: string) => void;
+  /** Its patience with browsers. */
+  supervision?: Partial<SupervisionLimits>;
+}
+
 /** Starts a gateway on this database; `env` adds to its configuration. */
-export async function startGateway(databaseUrl: string, env: Record<string, string> = {}): Promise<TestGateway> {
+export async function startGateway(
+  databaseUrl: string,
+  env: Record<string, string> = {},
+  { logTo, supervision = {} }: GatewayOptions = {},
+): Promise<TestGateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'wapbridge-gw-'));
   const config = readConfig({
     PORT: '0',
@@ -47,11 +60,12 @@ export async function startGateway(databaseUrl: string, env: Record<string, stri
     BOOTSTRAP_API_SECRET: secret,
     WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
     RATE_LIMIT_PER_MINUTE: '1000000',
+    START_STAGGER_MS: '0',
     LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent',
     CHROMIUM_PATH: process.env.CHROMIUM_PATH ?? '',
     ...env,
   });
-  const open = () => createApp({ config, log: createLog(config.logLevel) });
+  const open = () => createApp({ config, supervision, log: createLog(config.logLevel, logTo && { write: logTo }) });
 
   const gateway: TestGateway = {
     app: await open(),

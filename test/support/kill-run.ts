@@ -1,17 +1,25 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { linkNew } from '../bench/sends.ts';
+import { browsersIn, isRunning } from './browsers.ts';
 import { until } from './clock.ts';
 import { freePort, type GatewayProcess, spawnGateway } from './process.ts';
 import { startReceiver } from './receiver.ts';
 
 /** What came of killing the gateway again and again under load. */
-export interface KillReport {
+interface KillReport {
   kills: number;
   /** Sends that were answered with 200 and "ok": true. */
   accepted: number;
   /** Accepted, but never arrived at the other phone. */
   lost: string[];
+  /** Of the accepted: to be sent a moment later. */
+  scheduled: number;
+  /** Cancelled, by the answer. */
+  cancelled: number;
+  /** Cancelled, but arrived at the other phone. */
+  resurrected: string[];
   /** Arrived under more than one message id. */
   doubled: string[];
   /** Messages that the other phone wrote. */
@@ -20,14 +28,31 @@ export interface KillReport {
   untold: string[];
   /** Told as two different events (repeats of one event carry the same webhook-id and are fine). */
   toldTwice: string[];
+  /** Browsers that outlived the gateway which had started them, once the next one was ready. */
+  orphans: number;
+  /** Instances that were not simply ready again: that asked for a scan, or could not have their profile. */
+  troubled: string[];
   /** From the kill to ready again, ms, sorted. */
   readyAfterMs: number[];
 }
 
+/** What a report says when nothing went wrong. */
+export const faultless = {
+  lost: [],
+  resurrected: [],
+  doubled: [],
+  untold: [],
+  toldTwice: [],
+  orphans: 0,
+  troubled: [],
+} satisfies Partial<KillReport>;
+
 const own = '255757000001';
+const neighbours = ['255757000002', '255757000003'];
 const friend = '255757123456';
 const senders = 4;
 const settleMs = 60_000;
+const laterMs = 3_000;
 
 /** Kills (SIGKILL) a gateway under load at random moments; at the end everything accepted must have arrived exactly once. */
 export async function runKills({ kills, databaseUrl }: { kills: number; databaseUrl: string }): Promise<KillReport> {
@@ -35,29 +60,34 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
   const receiver = await startReceiver();
   const env = { PORT: await freePort(), DATA_DIR: dataDir, DATABASE_URL: databaseUrl };
   const accepted = new Set<string>();
+  const scheduled = new Set<string>();
+  const cancelled = new Set<string>();
   const written = new Set<string>();
   const readyAfterMs: number[] = [];
   let gateway = await spawnGateway(env);
   let serial = 0;
   const load = { stopped: false };
 
-  const instanceId = (await gateway.call('wap_bridge.api.instances.create_instance', {})).json.instance_id as string;
-  await gateway.call('wap_bridge.api.instances.get_qr', { instance_id: instanceId });
-  await gateway.sandbox('link', { instance_id: instanceId, phone_number: own });
+  const instanceId = await linkNew(gateway, own);
+  // Those that only have to be there again.
+  for (const phone of neighbours) await linkNew(gateway, phone);
   await gateway.call('wap_bridge.api.settings.set_webhook', { url: receiver.url });
-  await ready(gateway);
+  const troubled = new Set<string>();
+  let orphans = 0;
 
+  /** Waits until every instance is ready again, and remembers which had more trouble than that. */
   async function ready(process: GatewayProcess): Promise<void> {
-    const state = async () =>
-      (await process.call('wap_bridge.api.instances.instance_status', { instance_id: instanceId })).json.status;
-    await until(
-      `${instanceId} is ready\n${process.output().slice(-3000)}`,
-      async () => (await state()) === 'ready',
-      60_000,
-    );
+    const areReady = async () => {
+      const { json } = await process.call('wap_bridge.api.instances.list_instances', {});
+      const all = json.instances as { instance_id: string; status: string; action: string | null }[];
+      for (const { instance_id, status, action } of all)
+        if (status === 'qr' || action !== null) troubled.add(`${instance_id} ${status} ${action}`);
+      return all.every(({ status }) => status === 'ready');
+    };
+    await until(`all are ready\n${process.output().slice(-3000)}`, areReady, 60_000);
   }
 
-  /** One after another, a text by the API, by the SMS gateway, or one from the other phone. */
+  /** One after another, a text by the API, by the SMS gateway, one for later, one that is cancelled, or one from the other phone. */
   async function write(sender: number): Promise<void> {
     const methods = ['send_api_message', 'erpnext_notification_gateway'];
     while (!load.stopped) {
@@ -68,14 +98,20 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
           await gateway.sandbox('receive', { instance_id: instanceId, from: friend, text });
           written.add(text);
         } else {
+          const isLater = serial % 4 === 0;
+          const isCancelled = serial % 12 === 0;
           const method = `wap_bridge.api.whatsapp.${methods[(serial + sender) % 2]}`;
           const { status, json } = await gateway.call(method, {
             instance_id: instanceId,
             from_number: own,
             to_number: friend,
             message: text,
+            ...(isLater && { send_at: new Date(Date.now() + Math.random() * laterMs).toISOString() }),
           });
-          if (status === 200 && json.ok === true) accepted.add(text);
+          if (status !== 200 || json.ok !== true) continue;
+          if (isCancelled) await cancel(text, (json.service as { id: string }).id);
+          else accepted.add(text);
+          if (isLater) scheduled.add(text);
         }
       } catch {
         // The gateway is gone or not back yet: this one was never accepted.
@@ -84,14 +120,23 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
     }
   }
 
+  /** Without an answer nobody can tell: it may arrive or not. */
+  async function cancel(text: string, id: string): Promise<void> {
+    const { status } = await gateway.call('wap_bridge.api.whatsapp.cancel_message', { id });
+    if (status === 200) cancelled.add(text);
+  }
+
   const loads = Array.from({ length: senders }, (_, sender) => write(sender));
   try {
     for (let kill = 0; kill < kills; kill += 1) {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 700));
       const killedAt = Date.now();
+      const before = browsersIn(dataDir);
       await gateway.kill('SIGKILL');
       gateway = await spawnGateway(env);
       await ready(gateway);
+      const now = browsersIn(dataDir);
+      orphans += before.filter(isRunning).length + Math.max(0, now.length - 1 - neighbours.length);
       readyAfterMs.push(Date.now() - killedAt);
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -117,11 +162,16 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
     return {
       kills,
       accepted: accepted.size,
+      scheduled: scheduled.size,
+      cancelled: cancelled.size,
+      resurrected: [...cancelled].filter((text) => arrivals.has(text)),
       lost: missing(),
       doubled: [...arrivals].filter(([, ids]) => ids.size > 1).map(([text]) => text),
       received: written.size,
       untold: untold(),
       toldTwice: [...told].filter(([, ids]) => ids.size > 1).map(([text]) => text),
+      orphans,
+      troubled: [...troubled],
       readyAfterMs: readyAfterMs.toSorted((a, b) => a - b),
     };
   } finally {

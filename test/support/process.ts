@@ -29,6 +29,7 @@ export async function spawnGateway(env: Record<string, string>): Promise<Gateway
       BOOTSTRAP_API_KEY: key,
       BOOTSTRAP_API_SECRET: secret,
       RATE_LIMIT_PER_MINUTE: '1000000',
+      START_STAGGER_MS: '0',
       WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
       LOG_LEVEL: 'info',
       ...env,

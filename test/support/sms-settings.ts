@@ -28,7 +28,7 @@ export class HttpError extends Error {
 }
 
 /** One request as it went over the wire, and the status it got. */
-export interface WireCall {
+interface WireCall {
   method: string;
   path: string;
   headers: Record<string, string>;
@@ -153,7 +153,7 @@ function stripHtml(text: string): string {
 }
 
 /** Python's `urllib.parse.urlencode`: `quote_plus` leaves letters, digits and `_.-~`. */
-export function urlencode(args: Args): string {
+function urlencode(args: Args): string {
   const quote = (text: string) =>
     encodeURIComponent(text)
       .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
@@ -164,7 +164,7 @@ export function urlencode(args: Args): string {
 }
 
 /** Python's `json.dumps`: ASCII only, a space after `,` and `:`. */
-export function pythonJson(value: unknown): string {
+function pythonJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
   if (typeof value === 'object' && value !== null)
     return `{${Object.entries(value)

@@ -9,7 +9,7 @@ import { startReceiver } from './receiver.ts';
 import { buildWebhooks } from './webhooks.ts';
 
 /** What came of killing a gateway again and again while it works through a backlog of webhooks. */
-export interface WebhookKillReport {
+interface WebhookKillReport {
   kills: number;
   written: number;
   /** Requests at the receiver. */

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { createMedia, type Media } from '../../src/core/media.ts';
-import { createMediaFiles } from '../../src/core/media-files.ts';
+import { createMediaFiles } from '../../src/core/media/files.ts';
 import { createSecrets } from '../../src/core/secrets.ts';
 import { createWebhooks, type WebhookDeps, type Webhooks } from '../../src/core/webhooks.ts';
 import type { Content } from '../../src/model/content.ts';
@@ -26,11 +26,11 @@ export const fastPolicy = {
 };
 
 /** A dialect that tells what it was given. */
-export const plainDialect: WebhookDialect = {
+const plainDialect: WebhookDialect = {
   render: {
-    'message.received': (event, { message, instance, customer, media }) => ({
+    'message.received': (event, { message, instance, accountId, media }) => ({
       type: event.type,
-      customer,
+      customer: accountId,
       instance: instance?.id,
       chat: message?.chat,
       text: message?.content.type === 'text' ? message.content.text : undefined,
@@ -146,6 +146,7 @@ export async function buildWebhooks(
           priority: 1,
           attempts: 0,
           expiresAt: null,
+          sendAt: null,
           createdAt: clock.now(),
           happenedAt: clock.now(),
           ackedAt: null,

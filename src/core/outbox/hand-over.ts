@@ -1,0 +1,39 @@
+import { isMediaContent, type OutgoingContent } from '../../model/content.ts';
+import { reasonOf } from '../../model/errors.ts';
+import type { Message } from '../../model/message.ts';
+import type { ClientMessage } from '../../whatsapp/client.ts';
+
+/** Messages as the page takes them, and those whose file is gone. */
+interface HandOver {
+  ready: ClientMessage[];
+  missing: { message: Message; detail: string }[];
+}
+
+/** Returns what turns messages into what the page is handed, files included. */
+export function createHandOver(readBase64: (mediaId: string) => Promise<string>) {
+  async function toClientMessage(message: Message): Promise<ClientMessage> {
+    const content = message.content as OutgoingContent;
+    const common = { waId: message.waId, chat: message.chat, content, retry: message.attempts > 1 };
+    if (!isMediaContent(content)) return common;
+    return { ...common, mediaBase64: await readBase64(content.media.mediaId) };
+  }
+
+  return async (messages: readonly Message[]): Promise<HandOver> => {
+    const result: HandOver = { ready: [], missing: [] };
+    for (const message of messages) {
+      try {
+        result.ready.push(await toClientMessage(message));
+      } catch (error) {
+        result.missing.push({ message, detail: reasonOf(error) });
+      }
+    }
+    return result;
+  };
+}
+
+const answerTimeoutMs = { text: 60_000, media: 180_000 };
+
+/** Returns how long the page may take to answer for a message. */
+export function answerTimeoutOf({ content }: Message): number {
+  return isMediaContent(content) ? answerTimeoutMs.media : answerTimeoutMs.text;
+}

@@ -1,0 +1,196 @@
+import type { Logger } from 'pino';
+import { reasonOf } from '../../model/errors.ts';
+import { type Message, type MessageState, stateOfAck } from '../../model/message.ts';
+import type { Clock } from '../../model/time.ts';
+import type { MessageStore } from '../../store/messages.ts';
+import type { SendOutcome, SentMessage } from '../../whatsapp/client.ts';
+import type { MessageChanges } from './changes.ts';
+import type { Endings } from './endings.ts';
+import { answerTimeoutOf, createHandOver } from './hand-over.ts';
+import { type HeldTypes, type Lane, type Lanes, roomIn } from './lanes.ts';
+import type { Settling } from './settling.ts';
+
+/** The way from the queue to the page, and of its answers back. */
+export interface Sending {
+  /** Says that something may wait in the queue of an instance. */
+  queued(instanceId: string): void;
+  /** Takes over a committed row for which the lane kept a place. */
+  admitted(message: Message): void;
+  /** Hands messages in `sending` to the page. A page that is gone leaves them so: they are resolved at the next ready. */
+  dispatch(instanceId: string, rows: Message[]): Promise<void>;
+  onSent(instanceId: string, outcomes: SendOutcome[]): void;
+  /** Takes it as an error when the page has not answered in time. */
+  giveUpLate(): void;
+  /** Tries nothing again from now on. */
+  close(): void;
+}
+
+interface SendingDeps {
+  messages: Pick<MessageStore, 'claimNext'>;
+  lanes: Lanes;
+  changes: Pick<MessageChanges, 'acked'>;
+  endings: Pick<Endings, 'end'>;
+  settling: Pick<Settling, 'settle'>;
+  readBase64(mediaId: string): Promise<string>;
+  held: HeldTypes;
+  sendEnded?: ((message: Message, result: MessageState) => void) | undefined;
+  clock: Pick<Clock, 'now'>;
+  log: Logger;
+  /** Pause before the second attempt; it grows with each. */
+  retryDelayMs: number;
+}
+
+type SendError = Extract<SendOutcome, { result: 'error' }>;
+
+/** How often a message is handed to the page at most. */
+export const maxAttempts = 5;
+
+/** Returns the way over all instances. */
+export function createSending({
+  messages,
+  lanes,
+  changes,
+  endings,
+  settling,
+  readBase64,
+  held,
+  sendEnded,
+  clock,
+  log,
+  retryDelayMs,
+}: SendingDeps): Sending {
+  const handOver = createHandOver(readBase64);
+  const timers = new Set<NodeJS.Timeout>();
+  let closed = false;
+
+  function later(delayMs: number, work: () => void): void {
+    if (closed) return;
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      work();
+    }, delayMs);
+    timers.add(timer);
+  }
+
+  // ---- from the queue to the page ----
+
+  function admitted(message: Message): void {
+    lanes.of(message.instanceId).reserved -= 1;
+    void dispatch(message.instanceId, [message]);
+  }
+
+  function queued(instanceId: string): void {
+    const lane = lanes.of(instanceId);
+    lane.hasQueued = true;
+    void pump(instanceId, lane);
+  }
+
+  async function pump(instanceId: string, lane: Lane): Promise<void> {
+    if (lane.pumping || closed) return;
+    lane.pumping = true;
+    try {
+      while (lane.client && lane.hasQueued && roomIn(lane) > 0) {
+        lane.hasQueued = false;
+        const limit = roomIn(lane);
+        const except = [...held(instanceId)];
+        const claimed = await messages.claimNext({ instanceId, limit, now: clock.now(), except });
+        if (claimed.length === limit) lane.hasQueued = true;
+        if (claimed.length > 0) void dispatch(instanceId, claimed);
+      }
+    } catch (error) {
+      lane.hasQueued = true;
+      log.error({ instance: instanceId, error: reasonOf(error) }, 'the queue could not be read');
+      later(1_000, () => void pump(instanceId, lane));
+    } finally {
+      lane.pumping = false;
+    }
+  }
+
+  async function dispatch(instanceId: string, rows: Message[]): Promise<void> {
+    const lane = lanes.of(instanceId);
+    const client = lane.client;
+    for (const message of rows)
+      lane.inFlight.set(message.waId, { message, deadlineAt: clock.now() + answerTimeoutOf(message) });
+    if (!client) return;
+    const { ready, missing } = await handOver(rows);
+    for (const { message, detail } of missing) {
+      log.warn({ instance: instanceId, message: message.waId, error: detail }, 'the file of a message is gone');
+      onSent(instanceId, [{ result: 'refused', waId: message.waId, reason: 'media_missing', detail }]);
+    }
+    try {
+      if (ready.length > 0) await client.send(ready);
+    } catch (error) {
+      if (lane.client !== client) return;
+      onSent(
+        instanceId,
+        ready.map(({ waId }) => ({ result: 'error', waId, detail: reasonOf(error) })),
+      );
+    }
+  }
+
+  // ---- from the page to the rows ----
+
+  function onSent(instanceId: string, outcomes: SendOutcome[]): void {
+    const lane = lanes.of(instanceId);
+    for (const outcome of outcomes) {
+      const entry = lane.inFlight.get(outcome.waId);
+      if (!entry) continue;
+      if (outcome.result === 'error') retry(instanceId, lane, entry.message, outcome);
+      else {
+        lane.inFlight.delete(outcome.waId);
+        if (outcome.result === 'accepted') accept(instanceId, entry.message, outcome);
+        else void endings.end([entry.message], 'failed', outcome.reason);
+      }
+    }
+    void pump(instanceId, lane);
+  }
+
+  function accept(instanceId: string, message: Message, sent: SentMessage): void {
+    changes.acked(instanceId, [sent]);
+    log.debug({ instance: instanceId, message: message.waId, ack: sent.ack }, 'message accepted');
+    sendEnded?.(message, 'accepted');
+    settling.settle({ ...message, state: stateOfAck(sent.ack), ack: sent.ack, waKey: sent.waKey });
+  }
+
+  /** Sending the same id again is safe: the page looks it up first. Its slot is kept, so the order stays. */
+  function retry(instanceId: string, lane: Lane, message: Message, error: SendError): void {
+    const { detail, unanswered } = error;
+    log.warn({ instance: instanceId, message: message.waId, attempt: message.attempts, detail }, 'a send went wrong');
+    if (message.attempts >= maxAttempts) {
+      lane.inFlight.delete(message.waId);
+      void (unanswered
+        ? endings.end([message], 'uncertain', 'no_answer_from_page')
+        : endings.end([message], 'failed', 'rejected_by_whatsapp'));
+      return;
+    }
+    const next = { ...message, attempts: message.attempts + 1 };
+    lane.inFlight.set(message.waId, { message: next, deadlineAt: Number.POSITIVE_INFINITY });
+    later(retryDelayMs * message.attempts, () => {
+      if (lane.client && lane.inFlight.get(message.waId)?.message === next) void dispatch(instanceId, [next]);
+    });
+  }
+
+  function giveUpLate(): void {
+    const now = clock.now();
+    for (const [instanceId, lane] of lanes) {
+      const late = [...lane.inFlight.values()].filter((entry) => entry.deadlineAt <= now);
+      if (late.length > 0)
+        onSent(
+          instanceId,
+          late.map(({ message }) => ({
+            result: 'error',
+            waId: message.waId,
+            detail: 'WhatsApp Web did not answer in time',
+            unanswered: true,
+          })),
+        );
+    }
+  }
+
+  function close(): void {
+    closed = true;
+    for (const timer of timers) clearTimeout(timer);
+  }
+
+  return { queued, admitted, dispatch, onSent, giveUpLate, close };
+}

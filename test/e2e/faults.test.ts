@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { browsersIn, renderersOf } from '../support/browsers.ts';
+import { openSqlite } from '../support/database.ts';
+import { type FaultName, faults, runFaults } from '../support/fault-run.ts';
+import { startGateway } from '../support/gateway.ts';
+
+/** A tenth and less of the usual patience. */
+const supervision = { beatMs: 100, probeEveryMs: 300, silenceMs: 3_000, firstPauseMs: 200, stopDeadMs: 300 };
+
+it(
+  'finds what happens to a browser, brings it back without a scan, loses nothing, and leaves the others alone',
+  { timeout: 120_000 },
+  async () => {
+    const opened = await openSqlite();
+    const names = Object.keys(faults) as FaultName[];
+    const { reports, bystanderRestarts, survivors } = await runFaults({
+      databaseUrl: opened.url,
+      names,
+      times: 1,
+      supervision,
+    });
+    await opened.drop();
+    for (const report of reports) {
+      expect(report).toMatchObject({ lost: [], doubled: [] });
+      expect(report.accepted).toBeGreaterThan(5);
+      expect(Math.max(...report.foundAfterMs)).toBeLessThan(6_000);
+    }
+    expect(reports.map(({ fault }) => fault)).toEqual(names);
+    expect({ bystanderRestarts, survivors }).toEqual({ bystanderRestarts: 0, survivors: [] });
+  },
+);
+
+it('leaves a page alone that is slow, but answers', { timeout: 60_000 }, async () => {
+  const opened = await openSqlite();
+  const gateway = await startGateway(
+    opened.url,
+    {},
+    { supervision: { beatMs: 100, probeEveryMs: 300, silenceMs: 6_000 } },
+  );
+  const id = await gateway.link('255757000001');
+  const profile = join(gateway.dataDir, 'profiles', id);
+  const [browser] = browsersIn(profile);
+  const renderers = renderersOf(browser!);
+  // Together it stands still for longer than the patience, with only moments to answer in between.
+  for (let time = 0; time < 5; time += 1) {
+    for (const pid of renderers) process.kill(pid, 'SIGSTOP');
+    await pause(2_000);
+    for (const pid of renderers) process.kill(pid, 'SIGCONT');
+    await pause(600);
+  }
+  expect(browsersIn(profile)).toEqual([browser]);
+  const { json } = await gateway.call('wap_bridge.api.instances.instance_status', { instance_id: id });
+  expect(json).toMatchObject({ status: 'ready', attempts: 0 });
+  await gateway.stop();
+  await opened.drop();
+});
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
