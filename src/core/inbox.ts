@@ -179,8 +179,7 @@ export function createInbox(deps: InboxDeps): Inbox {
 
   async function publish(row: Message): Promise<void> {
     await database.transaction(async (trx) => {
-      await messages.setContent(trx, row.id, row.content);
-      await messages.markAnnounced(trx, [row]);
+      if (!(await messages.markAnnounced(trx, row))) return;
       if (row.reason === 'media_missing') await deps.missing?.mark(trx, row);
       await announce(trx, [row]);
     });

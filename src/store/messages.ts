@@ -51,10 +51,10 @@ export interface MessageStore {
     trx: Knex.Transaction,
     input: { ids: string[]; state: MessageState; reason: FailureReason | null },
   ): Promise<Message[]>;
-  setContent(trx: Connection, id: string, content: Content): Promise<void>;
   /** Returns messages whose event has not been written: their file was being fetched when the gateway ended. */
   unannounced(instanceId: string): Promise<Message[]>;
-  markAnnounced(trx: Connection, messages: readonly Message[]): Promise<void>;
+  /** Writes a message whose file is there or cannot be had; false when another has announced it meanwhile. */
+  markAnnounced(trx: Connection, message: Message): Promise<boolean>;
   /** Tells whether the message is still on its way to WhatsApp Web. */
   isSending(connection: Connection, id: string): Promise<boolean>;
   /** Returns some messages of this instance in one of these states. */
@@ -210,25 +210,16 @@ export function createMessageStore(database: Database): MessageStore {
       return open.map((message) => ({ ...message, state, reason }));
     },
 
-    async setContent(trx, id, content) {
-      await table(trx)
-        .where({ id })
-        .update({ content: JSON.stringify(content) });
-    },
-
     unannounced: (instanceId) => read(table().where({ instance_id: instanceId, state: 'fetching' }).orderBy('id')),
 
-    async markAnnounced(trx, announced) {
-      for (const group of groupBy([...announced], (message) => `${message.direction} ${message.ack}`)) {
-        const { direction, ack } = group[0]!;
-        await table(trx)
-          .whereIn(
-            'id',
-            group.map((message) => message.id),
-          )
-          .where({ state: 'fetching' })
-          .update({ state: direction === 'in' ? 'received' : stateOfAck(ack) });
-      }
+    async markAnnounced(trx, { id, direction, ack, content }) {
+      const changed = await table(trx)
+        .where({ id, state: 'fetching' })
+        .update({
+          content: JSON.stringify(content),
+          state: direction === 'in' ? 'received' : stateOfAck(ack),
+        });
+      return changed > 0;
     },
 
     async isSending(connection, id) {

@@ -41,9 +41,13 @@ forEachDatabase((open) => {
       instances: createInstanceStore(opened.database),
       lids: createLidStore(opened.database),
       announcer: {
-        enqueue: async (_, added) => {
+        enqueue: async (trx, added) => {
           if (failing-- > 0) throw new Error('the database is away');
-          events.push(...added);
+          // What is rolled back was not told.
+          void trx.executionPromise.then(
+            () => events.push(...added),
+            () => undefined,
+          );
         },
       },
       storeMedia: async ({ file }) => ({ mediaId: newId(), mimeType: file.mimeType, sizeBytes: file.data.length }),
@@ -141,6 +145,25 @@ forEachDatabase((open) => {
     await inbox.settled();
     expect(events).toHaveLength(2);
     expect((await rows()).map((row) => row.state)).toEqual(['received', 'received']);
+  });
+
+  it('announces a message once when its row was read just before it was announced', async () => {
+    client.downloadMedia = () => new Promise(() => undefined);
+    inbox.receive(instance.id, [picture()]);
+    await inbox.settled();
+    const unannounced = await messages.unannounced(instance.id);
+
+    inbox = startInbox();
+    client = createScriptedClient(() => undefined);
+    await inbox.catchUp(instance.id, client);
+    await told(1);
+    messages.unannounced = async () => unannounced;
+    await inbox.catchUp(instance.id, client);
+    await inbox.announced(
+      instance.id,
+      unannounced.map((row) => row.chat),
+    );
+    expect(events).toHaveLength(1);
   });
 
   it('remembers the phone behind a LID for messages that do not tell it', async () => {
