@@ -1,5 +1,6 @@
 import { type AuditEntry, auditTable, isAuditAction } from '../model/audit.ts';
-import { type Command, columns, type Typed, UsageError } from './command.ts';
+import { isUlid } from '../model/ids.ts';
+import { type Command, columns, time, type Typed, UsageError } from './command.ts';
 import { withStore } from './store.ts';
 
 /** `audit …`: who changed what; works with and without a running gateway. */
@@ -26,12 +27,13 @@ export const auditCommands: Record<string, Command> = {
 /** @throws UsageError */
 function filterOf(typed: Typed) {
   const [action, subject, key] = ['action', 'subject', 'key'].map((name) => typed.text(name));
-  const [since, before] = [typed.text('since'), typed.text('before')];
+  const [since, before] = [typed.text('since'), typed.text('before')?.toUpperCase()];
   const actions = action?.split(',').map((one) => one.trim());
   const unknown = actions?.filter((one) => !isAuditAction(one)) ?? [];
   if (unknown.length > 0) throw new UsageError(`There is no action called ${unknown.join(', ')}`);
   const sinceAt = since === undefined ? undefined : Date.parse(since);
   if (Number.isNaN(sinceAt)) throw new UsageError(`--since ${since} is no time`);
+  if (before !== undefined && !isUlid(before)) throw new UsageError('--before is an ID as `audit list` shows it');
   const limit = Number(typed.text('limit') ?? 50);
   if (!Number.isInteger(limit) || limit < 1) throw new UsageError('--limit is a number from 1 on');
   return {
@@ -48,8 +50,7 @@ const heads = ['AT', 'ACTION', 'SUBJECT', 'BY', 'IP', 'CHANGES', 'ID'];
 
 function rowOf({ id, createdAt, action, subject, actor, changes }: AuditEntry): string[] {
   const by = actor.kind === 'token' ? `${actor.tokenKey} (${actor.title})` : actor.kind.replace('_', ' ');
-  const at = new Date(createdAt).toISOString().slice(0, 19).replace('T', ' ');
-  return [at, action, subject ?? '-', by, actor.ip ?? '-', changesText(changes), id];
+  return [time(createdAt), action, subject ?? '-', by, actor.ip ?? '-', changesText(changes), id];
 }
 
 function changesText(changes: AuditEntry['changes']): string {

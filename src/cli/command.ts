@@ -83,6 +83,11 @@ export function commandHelp(name: string, command: Command): string {
   return lines.join('\n');
 }
 
+/** Returns a time (Unix ms) as every command shows it: ISO 8601 in UTC, as the API has it. */
+export function time(at: number | null): string {
+  return at === null ? '-' : new Date(at).toISOString();
+}
+
 /** Returns rows of texts as lines with aligned columns, two spaces apart. */
 export function columns(rows: string[][]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

@@ -1,5 +1,5 @@
 import { commandLineTitle, type Token } from '../model/token.ts';
-import { type Command, columns, UsageError } from './command.ts';
+import { type Command, columns, time, UsageError } from './command.ts';
 import { withStore } from './store.ts';
 
 /** `token create | list | revoke`: works with and without a running gateway, which sees a change within seconds. */
@@ -63,18 +63,5 @@ const tokenHeads = ['KEY', 'SECRET', 'SCOPE', 'INSTANCE', 'TITLE', 'CREATED', 'L
 
 function tokenRow(token: Token): string[] {
   const { key, secretTail, scope, instanceId, title, createdAt, lastUsedAt, revokedAt } = token;
-  return [
-    key,
-    `…${secretTail}`,
-    scope,
-    instanceId ?? '-',
-    title,
-    minute(createdAt),
-    minute(lastUsedAt),
-    minute(revokedAt),
-  ];
-}
-
-function minute(at: number | null): string {
-  return at === null ? '-' : new Date(at).toISOString().slice(0, 16).replace('T', ' ');
+  return [key, `…${secretTail}`, scope, instanceId ?? '-', title, time(createdAt), time(lastUsedAt), time(revokedAt)];
 }

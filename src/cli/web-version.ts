@@ -1,5 +1,5 @@
 import { createWebVersions, type WebVersions } from '../whatsapp/web-versions.ts';
-import { type Command, columns, type Context } from './command.ts';
+import { type Command, columns, type Context, time } from './command.ts';
 import { withGateway } from './gateway.ts';
 
 /** `web-version …`: recorded pages of WhatsApp Web, and which one is opened. */
@@ -12,7 +12,7 @@ export const webVersionCommands: Record<string, Command> = {
         context.warn('None is recorded: see `web-version record`, or set WHATSAPP_WEB_RECORD=true.');
       const rows = found.map(({ version, recordedAt, sizeBytes, isPinned }) => [
         version,
-        new Date(recordedAt).toISOString(),
+        time(recordedAt),
         `${Math.ceil(sizeBytes / 1024)} KiB`,
         isPinned ? 'pinned' : '',
       ]);

@@ -7,6 +7,11 @@ export function createIdSource(now: () => number): () => string {
   return () => next(now());
 }
 
+/** Tells whether the text is a ULID as `createIdSource` makes them. */
+export function isUlid(text: string): boolean {
+  return /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(text);
+}
+
 /** Returns the id that sorts before every ULID made at this time (Unix ms) or later. */
 export function idFloor(at: number): string {
   return encodeTime(Math.max(0, Math.floor(at)), 10).padEnd(26, '0');

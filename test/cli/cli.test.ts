@@ -162,7 +162,7 @@ describe('instance', () => {
     await gateway.close();
     const key = /^token ([\w-]+):/.exec(gateway.calls[0]?.authorization ?? '')?.[1] ?? 'none';
     expect((await cli(['token', 'list', '--all'], own)).out).toMatch(
-      new RegExp(`${key} .*command line .*\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d$`),
+      new RegExp(`${key} .*command line .*\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$`),
     );
     expect((await cli(['token', 'list'], own)).out).toBe('');
   });

@@ -137,6 +137,14 @@ forEachDatabase((open) => {
 
     const listed = await cli(['audit', 'list', '--subject', apiKey], env());
     expect(listed.out).toMatch(/token\.revoked +\S+ +command line.*\n.*token\.created/);
+    // In UTC and saying so, as the API: what is printed can be typed again.
+    const [revoked, , created] = entries as { at: string }[];
+    expect(listed.out.split('\n').map((line) => line.split(' ')[0])).toEqual(['AT', revoked!.at, created!.at]);
+    expect((await cli(['audit', 'list', '--since', revoked!.at], env())).out.split('\n')[1]).toContain(revoked!.at);
+    const tokens = (await cli(['token', 'list', '--all'], env())).out.split('\n');
+    expect(tokens.find((line) => line.startsWith(apiKey))).toMatch(
+      /ERPNext +\d{4}-\d\d-\d\dT[\d:.]{12}Z +- +\d{4}-\d\d-\d\dT[\d:.]{12}Z$/,
+    );
     expect(await cli(['audit', 'list', '--action', 'nonsense'], env())).toMatchObject({ status: 2 });
     expect(await cli(['audit', 'list', '--since', 'once'], env())).toMatchObject({ status: 2 });
     expect((await cli(['audit', 'list', '--key', 'nobody'], env())).err).toContain('Nothing');

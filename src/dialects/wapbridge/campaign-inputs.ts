@@ -2,9 +2,15 @@ import Joi from 'joi';
 import type { UploadedFile } from '../../http/body.ts';
 import type { Rows } from '../../http/rows.ts';
 import { list, optionalText, record, rows, text } from '../../http/schema.ts';
-import { type CampaignState, type RecipientState, campaignStates, recipientStates } from '../../model/campaign.ts';
+import {
+  type CampaignState,
+  type RecipientState,
+  campaignNumber,
+  campaignStates,
+  recipientStates,
+} from '../../model/campaign.ts';
 import type { PacingInput, PlanInput, QuietHoursInput, WindowInput } from './campaign-plan.ts';
-import { country, moment } from './inputs.ts';
+import { country, moment, pageCursor } from './inputs.ts';
 
 const maxTextLength = 65_536;
 const maxSeconds = 24 * 3600;
@@ -135,7 +141,7 @@ export const listCampaignsInput = Joi.object<{ status?: CampaignState; before?: 
     .lowercase()
     .valid(...campaignStates)
     .description('Only campaigns in this state'),
-  before: optionalText().uppercase().max(32).description('Only campaigns older than this one: next of the page before'),
+  before: pageCursor((text) => campaignNumber(text) !== null),
   limit: pageSize(20),
 });
 
@@ -149,18 +155,13 @@ export const listRecipientsInput = Joi.object<
     .lowercase()
     .valid(...Object.keys(recipientStates))
     .description('Only recipients in this state'),
-  after: optionalText()
-    .pattern(/^\d{1,9}:\d{1,15}$/)
-    .message('after must be the next of the page before')
-    .description('next of the page before'),
+  after: pageCursor((text) => /^\d{1,9}:\d{1,15}$/.test(text)),
   limit: pageSize(100),
 });
 
 /** `list_opt_outs`. */
 export const listOptOutsInput = Joi.object<{ after?: string; limit: number }, true>({
-  after: optionalText()
-    .pattern(/^\d{1,17}$/)
-    .message('after must be the next of the page before'),
+  after: pageCursor((text) => /^\d{1,17}$/.test(text)),
   limit: pageSize(100),
 });
 

@@ -1,6 +1,7 @@
 import Joi from 'joi';
 import type { UploadedFile } from '../../http/body.ts';
 import { list, optionalText, text } from '../../http/schema.ts';
+import { isUlid } from '../../model/ids.ts';
 import { type Priority, priorities } from '../../model/message.ts';
 import { isCountry } from '../../model/phone.ts';
 
@@ -177,6 +178,15 @@ export function country(): Joi.StringSchema {
 /** What a time is written as, wherever this API takes one. */
 export function moment(): Joi.StringSchema {
   return optionalText().max(40).example('2026-11-23T09:00:00+03:00');
+}
+
+/** Where a page of a list begins; what names no place in it would be answered with the wrong page. */
+export function pageCursor(isPlace: (text: string) => boolean = isUlid): Joi.StringSchema {
+  return optionalText()
+    .uppercase()
+    .custom((place: string, helpers) => (isPlace(place) ? place : helpers.error('any.invalid')))
+    .messages({ 'any.invalid': '{{#label}} must be the next of the page before' })
+    .description('next of the page before');
 }
 
 function sendAt(): Joi.StringSchema {

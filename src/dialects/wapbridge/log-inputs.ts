@@ -1,7 +1,7 @@
 import Joi from 'joi';
 import { list, optionalText } from '../../http/schema.ts';
 import { type Message, type MessageState, messageStates } from '../../model/message.ts';
-import { country, moment } from './inputs.ts';
+import { country, moment, pageCursor } from './inputs.ts';
 
 /** What `list_messages` is given. */
 export interface ListMessagesInput {
@@ -38,6 +38,6 @@ export const listMessagesInput = Joi.object<ListMessagesInput, true>({
   campaign: optionalText().uppercase().max(32).description('Of this campaign').example('WAP-CAM-0001'),
   since: moment().description('From this time on; without an offset in UTC. A scheduled message counts by its send_at'),
   until: moment().description('Before this time'),
-  before: optionalText().uppercase().max(26).description('next of the page before'),
+  before: pageCursor(),
   limit: Joi.number().integer().min(1).max(500).empty(Joi.valid('', null)).default(50).description('How many at most'),
 });

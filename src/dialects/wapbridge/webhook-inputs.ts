@@ -2,7 +2,7 @@ import Joi from 'joi';
 import { list, optionalText, record, text } from '../../http/schema.ts';
 import { type EventType, eventTable, isEventType } from '../../model/events.ts';
 import type { DeliveryState } from '../../model/webhook.ts';
-import { moment } from './inputs.ts';
+import { moment, pageCursor } from './inputs.ts';
 
 /** What of a webhook may be changed. */
 export interface WebhookChanges {
@@ -86,7 +86,7 @@ const history: Joi.StrictSchemaMap<HistoryInput> = {
     .empty(Joi.valid('', null))
     .description('Of these events, e.g. message.received'),
   since: since(),
-  before: optionalText().max(26).description('next of the page before'),
+  before: pageCursor(),
   limit: Joi.number().integer().min(1).max(200).empty(Joi.valid('', null)).description('50 by default'),
 };
 

@@ -3,7 +3,7 @@ import { type Route, route } from '../../../http/route.ts';
 import { list, optionalText } from '../../../http/schema.ts';
 import { type AuditAction, type AuditEntry, auditTable, isAuditAction } from '../../../model/audit.ts';
 import type { Core } from '../../core.ts';
-import { moment } from '../inputs.ts';
+import { moment, pageCursor } from '../inputs.ts';
 import { momentOf } from '../moment.ts';
 import { time } from '../present.ts';
 
@@ -30,7 +30,7 @@ const listInput = Joi.object<ListAuditInput, true>({
   instance_id: optionalText().uppercase().max(32).description('What concerns this instance'),
   api_key: optionalText().max(64).description('What this token did'),
   since: moment().description('From this time on; without an offset in UTC'),
-  before: optionalText().uppercase().max(26).description('The audit_id of the last one of the page before'),
+  before: pageCursor(),
   limit: Joi.number().integer().min(1).max(200).empty(Joi.valid('', null)).description('50 by default'),
 });
 

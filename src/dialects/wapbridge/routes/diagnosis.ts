@@ -1,9 +1,10 @@
 import Joi from 'joi';
 import type { BrowserReport, Diagnosis } from '../../../core/diagnosis.ts';
 import { type Method, type Route, route } from '../../../http/route.ts';
-import { optionalText, text } from '../../../http/schema.ts';
+import { text } from '../../../http/schema.ts';
 import type { InstanceChange } from '../../../model/instance.ts';
 import type { Core } from '../../core.ts';
+import { pageCursor } from '../inputs.ts';
 import { presentInstanceStatus, time } from '../present.ts';
 
 const path = '/api/method/wap_bridge.api.instances';
@@ -20,7 +21,7 @@ const diagnoseInput = Joi.object<{ instance_id: string; screenshot?: boolean }, 
 
 const historyInput = Joi.object<{ instance_id: string; before?: string; limit?: number }, true>({
   instance_id: instanceId(),
-  before: optionalText().uppercase().max(26).description('The id of the last one of the page before'),
+  before: pageCursor(),
   limit: Joi.number().integer().min(1).max(500).empty(Joi.valid('', null)).description('50 by default'),
 });
 
