@@ -9,15 +9,16 @@ import { createAmendmentStore } from '../../src/store/amendments.ts';
 import { createInstanceStore } from '../../src/store/instances.ts';
 import { createMessageStore } from '../../src/store/messages.ts';
 import type { Amendment } from '../../src/whatsapp/client.ts';
+import { announcerInto } from '../support/announcer.ts';
 import { createScriptedClient } from '../support/client.ts';
 import { createTestClock, until } from '../support/clock.ts';
-import { forEachDatabase, type TestDatabase } from '../support/database.ts';
+import { forEachDatabaseAndRepeated, type TestDatabase } from '../support/database.ts';
 import { buildInstance, buildMessage } from '../support/factories.ts';
 
 const chat = parseJid('255757123456@c.us')!;
 const lid = parseJid('123456789012345@lid')!;
 
-forEachDatabase((open) => {
+forEachDatabaseAndRepeated((open) => {
   let opened: TestDatabase;
   let instance: Instance;
   let amendments: Amendments;
@@ -36,9 +37,9 @@ forEachDatabase((open) => {
       store: createAmendmentStore(opened.database),
       instances: createInstanceStore(opened.database),
       announcer: {
-        enqueue: async (_, added) => {
+        enqueue: async (trx, added) => {
           if (failing-- > 0) throw new Error('the database is away');
-          events.push(...added);
+          await announcerInto(events).enqueue(trx, added);
         },
       },
       announced: () => announced(),

@@ -7,10 +7,10 @@ import { fullScans } from '../support/explain.ts';
 import { runSimulatedClock } from '../support/campaign-clock.ts';
 import { createInstanceStore } from '../../src/store/instances.ts';
 import { createTestClock, type TestClock, until } from '../support/clock.ts';
-import { forEachDatabase, type TestDatabase } from '../support/database.ts';
+import { forEachDatabaseAndRepeated, type TestDatabase } from '../support/database.ts';
 import { buildInstance, buildMessage } from '../support/factories.ts';
 
-forEachDatabase((open) => {
+forEachDatabaseAndRepeated((open) => {
   let opened: TestDatabase;
   let instance: Instance;
   let clock: TestClock;

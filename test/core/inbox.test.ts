@@ -8,12 +8,13 @@ import type { Message } from '../../src/model/message.ts';
 import { createInstanceStore } from '../../src/store/instances.ts';
 import { createLidStore } from '../../src/store/lids.ts';
 import { createMessageStore, type MessageStore } from '../../src/store/messages.ts';
+import { announcerInto } from '../support/announcer.ts';
 import { createScriptedClient, type ScriptedClient } from '../support/client.ts';
 import { createTestClock, until } from '../support/clock.ts';
-import { forEachDatabase, type TestDatabase } from '../support/database.ts';
+import { forEachDatabaseAndRepeated, type TestDatabase } from '../support/database.ts';
 import { buildInstance, buildReceived, newId } from '../support/factories.ts';
 
-forEachDatabase((open) => {
+forEachDatabaseAndRepeated((open) => {
   let opened: TestDatabase;
   let messages: MessageStore;
   let instance: Instance;
@@ -43,11 +44,7 @@ forEachDatabase((open) => {
       announcer: {
         enqueue: async (trx, added) => {
           if (failing-- > 0) throw new Error('the database is away');
-          // What is rolled back was not told.
-          void trx.executionPromise.then(
-            () => events.push(...added),
-            () => undefined,
-          );
+          await announcerInto(events).enqueue(trx, added);
         },
       },
       storeMedia: async ({ file }) => ({ mediaId: newId(), mimeType: file.mimeType, sizeBytes: file.data.length }),

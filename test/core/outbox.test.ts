@@ -1,6 +1,5 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Announcer } from '../../src/core/announcer.ts';
 import { createOutbox, type Outbox } from '../../src/core/outbox.ts';
 import type { OutgoingContent } from '../../src/model/content.ts';
 import type { NewEvent } from '../../src/model/events.ts';
@@ -9,12 +8,13 @@ import { type Message, priorities } from '../../src/model/message.ts';
 import { createMessageDueStore } from '../../src/store/message-due.ts';
 import { createMessageStore, type MessageStore } from '../../src/store/messages.ts';
 import type { ClientMessage } from '../../src/whatsapp/client.ts';
+import { announcerInto } from '../support/announcer.ts';
 import { accepted, createScriptedClient, type ScriptedClient } from '../support/client.ts';
 import { createTestClock, type TestClock, until } from '../support/clock.ts';
-import { forEachDatabase, type TestDatabase } from '../support/database.ts';
+import { forEachDatabaseAndRepeated, type TestDatabase } from '../support/database.ts';
 import { buildInstance, buildMessage } from '../support/factories.ts';
 
-forEachDatabase((open) => {
+forEachDatabaseAndRepeated((open) => {
   let opened: TestDatabase;
   let messages: MessageStore;
   let instance: Instance;
@@ -40,12 +40,11 @@ forEachDatabase((open) => {
   });
 
   function startOutbox(): { outbox: Outbox; client: ScriptedClient } {
-    const announcer: Announcer = { enqueue: async (_, added) => void events.push(...added) };
     const made = createOutbox({
       database: opened.database,
       messages,
       due: createMessageDueStore(opened.database),
-      announcer,
+      announcer: announcerInto(events),
       readBase64: async () => 'QUJD',
       held: () => held,
       clock,

@@ -2,12 +2,12 @@ import { createHmac } from 'node:crypto';
 import { expect, it } from 'vitest';
 import type { WebhookDeps } from '../../src/core/webhooks.ts';
 import { createWebhookHistory } from '../../src/store/webhook-history.ts';
-import { forEachDatabase } from '../support/database.ts';
+import { forEachDatabaseAndRepeated } from '../support/database.ts';
 import type { ReceivedRequest, Receiver } from '../support/receiver.ts';
 import { useWebhookBed } from '../support/webhook-bed.ts';
 import { buildWebhooks, fastPolicy, type WebhookBench } from '../support/webhooks.ts';
 
-forEachDatabase((open) => {
+forEachDatabaseAndRepeated((open) => {
   const bed = useWebhookBed(open);
   const { build, closers, receiver } = bed;
 

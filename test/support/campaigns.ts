@@ -1,7 +1,6 @@
 import { createIdempotency } from '../../src/core/idempotency.ts';
 import { createIdempotencyStore } from '../../src/store/idempotency.ts';
 import { pino } from 'pino';
-import type { Announcer } from '../../src/core/announcer.ts';
 import { type CampaignEngine, createCampaignEngine } from '../../src/core/campaign/engine.ts';
 import type { CampaignInput } from '../../src/core/campaign/input.ts';
 import { createContentPreparation } from '../../src/core/content.ts';
@@ -16,6 +15,7 @@ import { createInstanceStore } from '../../src/store/instances.ts';
 import { createMessageDueStore } from '../../src/store/message-due.ts';
 import { createMessageStore, type MessageStore } from '../../src/store/messages.ts';
 import { createRecipientStore } from '../../src/store/recipients.ts';
+import { announcerInto } from './announcer.ts';
 import { createScriptedClient, type ScriptedClient } from './client.ts';
 import { newId } from './factories.ts';
 
@@ -67,13 +67,7 @@ export function createCampaignBed(input: {
   const messages = createMessageStore(database);
   const recipients = createRecipientStore(database);
   const events: NewEvent[] = [];
-  const announcer: Announcer = {
-    enqueue: async (trx, added) =>
-      void trx.executionPromise.then(
-        () => events.push(...added),
-        () => undefined,
-      ),
-  };
+  const announcer = announcerInto(events);
   const caller = accountCaller(instance.accountId);
   const engine = createCampaignEngine({
     database,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from 'vitest';
 import { createDatabase, type Database } from '../../src/store/database.ts';
+import { repeating } from './repeating.ts';
 
 /** A database made for one test and removed by `drop`. */
 export interface TestDatabase {
@@ -21,6 +22,18 @@ export function forEachDatabase(tests: (open: () => Promise<TestDatabase>, engin
     mysqlUrl ? 'on MariaDB' : 'on MariaDB (skipped: none answers on 127.0.0.1:3306, and TEST_MYSQL_URL names none)',
     () => tests(openMysql, 'mysql'),
   );
+}
+
+/** The same, and once more on SQLite with every transaction rolled back and repeated: its work must do nothing but touch the database. */
+export function forEachDatabaseAndRepeated(
+  tests: (open: () => Promise<TestDatabase>, engine: 'sqlite' | 'mysql') => void,
+): void {
+  forEachDatabase(tests);
+  const open = async () => {
+    const opened = await openSqlite();
+    return { ...opened, database: repeating(opened.database) };
+  };
+  describe('with every transaction repeated', () => tests(open, 'sqlite'));
 }
 
 /** Opens a fresh, migrated SQLite database in a folder of its own. */

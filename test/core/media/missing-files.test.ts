@@ -8,12 +8,13 @@ import type { Message } from '../../../src/model/message.ts';
 import { createInstanceStore } from '../../../src/store/instances.ts';
 import { createMessageStore } from '../../../src/store/messages.ts';
 import { createMissingFileStore } from '../../../src/store/missing-files.ts';
-import { forEachDatabase, type TestDatabase } from '../../support/database.ts';
+import { announcerInto } from '../../support/announcer.ts';
+import { forEachDatabaseAndRepeated, type TestDatabase } from '../../support/database.ts';
 import { buildInstance, buildMessage, newId } from '../../support/factories.ts';
 
 const day = 86_400_000;
 
-forEachDatabase((open) => {
+forEachDatabaseAndRepeated((open) => {
   let db: TestDatabase;
   let instance: Instance;
   let events: NewEvent[];
@@ -36,7 +37,7 @@ forEachDatabase((open) => {
       store: createMissingFileStore(database),
       messages: createMessageStore(database),
       instances: createInstanceStore(database),
-      announcer: { enqueue: async (_, added) => void events.push(...added) },
+      announcer: announcerInto(events),
       async storeMedia() {
         if (disk === 'is full') throw new GatewayError('storage_full');
         return { mediaId: newId(), mimeType: 'image/png', sizeBytes: 1 };

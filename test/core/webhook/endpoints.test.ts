@@ -6,12 +6,12 @@ import type { NewEndpoint } from '../../../src/core/webhook/endpoints.ts';
 import type { WebhookDeps } from '../../../src/core/webhooks.ts';
 import { systemClock } from '../../../src/model/time.ts';
 import { createOutbound } from '../../../src/outbound.ts';
-import { forEachDatabase } from '../../support/database.ts';
+import { forEachDatabaseAndRepeated } from '../../support/database.ts';
 import type { ReceivedRequest } from '../../support/receiver.ts';
 import { useWebhookBed } from '../../support/webhook-bed.ts';
 import { fastPolicy } from '../../support/webhooks.ts';
 
-forEachDatabase((open) => {
+forEachDatabaseAndRepeated((open) => {
   const bed = useWebhookBed(open);
   const { closers, receiver } = bed;
 
