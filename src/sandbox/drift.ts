@@ -18,6 +18,8 @@ export const drifts = {
   'history-by-direction': 'Older messages are read by `msgFindByDirection`; `loadEarlierMsgs` is gone',
   'early-sync': '`hasSynced` is true before anybody can listen for its change',
   'whats-new': '"What’s new" opens after the start, and unlinks the device when nobody answers it',
+  'silent-conflict':
+    'Another place with the same login ends the line, which a stanza alone tells: the state stays `CONNECTED`, and `takeover` throws',
   'frame-navigations': 'A frame inside the page navigates again and again',
 } as const;
 

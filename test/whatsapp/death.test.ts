@@ -122,16 +122,33 @@ it.each(['TIMEOUT', 'CONFLICT', 'TOS_BLOCK', 'SMB_TOS_BLOCK', 'PROXYBLOCK', 'DEP
   },
 );
 
-it('takes the link back from another browser with the same login', async () => {
+it.each([
+  ['says so', [] as const],
+  ['says nothing of it and cannot take it back', ['silent-conflict'] as const],
+])('takes the link back from another browser with the same login, on a page that %s', async (_, drift) => {
+  sandbox.setDrift([...drift]);
   const first = await open('first');
   await first.client.stop(5_000);
   await cp(join(dir, 'first'), join(dir, 'second'), { recursive: true });
   const here = await open('first');
   const there = await open('second');
   await until('the link is taken over', () => connections(here.events).at(-1) === 'CONFLICT');
+  expect(await here.client.probe(1_000)).toBe('CONFLICT');
   await here.client.takeover();
-  await until('it is back', () => connections(here.events).at(-1) === 'CONNECTED');
+  await until('it is back', async () => (await here.client.probe(1_000).catch(() => '')) === 'CONNECTED');
   await until('the other has lost it', () => connections(there.events).at(-1) === 'CONFLICT');
+});
+
+it('does not take a line that stays down for one that is up, whatever the state of the page says', async () => {
+  const { client, page } = await open();
+  const set = (stream: string) => page.evaluate(`require('WAWebSocketModel').Socket.set({ stream: '${stream}' })`);
+  expect(await client.probe(1_000)).toBe('CONNECTED');
+  await set('DISCONNECTED');
+  // It may be about to say so.
+  expect(await client.probe(1_000)).toBe('CONNECTED');
+  expect(await client.probe(1_000)).toBe('TIMEOUT');
+  await set('CONNECTED');
+  expect(await client.probe(1_000)).toBe('CONNECTED');
 });
 
 it('tells what the library throws where nobody listens, and the process lives', async () => {

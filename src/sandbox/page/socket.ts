@@ -18,6 +18,7 @@ export function defineSocket(page: SandboxPage): void {
       network.reconnect();
     }
     takeover(): void {
+      if (config.drift.includes('silent-conflict')) throw new Error('Takeover called without conflict!');
       network.start();
     }
     async logout(): Promise<void> {
@@ -130,6 +131,9 @@ export function defineSocket(page: SandboxPage): void {
     else if (answer.status === 'unlinked') await (page.login.me ? wasUnlinked() : showRefs());
   }
 
+  /** How the network says that another place goes on with this login. */
+  const replaced = { tag: 'stream:error', content: [{ tag: 'conflict', attrs: { type: 'replaced' } }] };
+
   network.handlers['opened'] = () => {
     if (page.login.me) socket.set({ state: 'OPENING' });
     hello().catch(() => undefined);
@@ -138,6 +142,11 @@ export function defineSocket(page: SandboxPage): void {
     conn.set({ connected: false });
     clearTimeout(refTimer);
     if (isOver) return;
+    if (reason === 'conflict' && config.drift.includes('silent-conflict')) {
+      network.handlers['wap']?.({ node: replaced });
+      socket.set({ stream: 'DISCONNECTED' });
+      return network.stop();
+    }
     socket.set({
       stream: 'DISCONNECTED',
       ...(page.login.me ? { state: reason === 'conflict' ? 'CONFLICT' : 'OPENING' } : {}),

@@ -16,6 +16,7 @@ import { ClientError } from '../client.ts';
 import { encodeContent } from './codec/index.ts';
 import { toAmendment, toClientEvents, toReceivedMessage } from './events.ts';
 import { LinkedPage, type WebPage } from './library.ts';
+import { lineState, takeLine } from './page/line.ts';
 import type { PageBridge, PagePasskeyControl, PageSend } from './page/records.ts';
 
 /** Starts a browser on a profile; resolves to the browser and what closes it. */
@@ -180,7 +181,7 @@ function createWebjsClient({ launch, web, onEvent, ...options }: ClientDeps): Wh
     },
 
     selfTest: examine,
-    takeover: () => withTimeout(page().evaluate(takeOver), callTimeoutMs, 'WhatsApp Web does not answer'),
+    takeover: () => withTimeout(page().evaluate(takeLine), callTimeoutMs, 'WhatsApp Web does not answer'),
     memory: async () => (await launching)?.memory() ?? null,
 
     send: (messages) => call('send', mediaTimeoutMs, messages.map(toPageSend)),
@@ -231,7 +232,7 @@ function createWebjsClient({ launch, web, onEvent, ...options }: ClientDeps): Wh
     },
 
     async probe(timeoutMs) {
-      return withTimeout(page().evaluate(socketState), timeoutMs, 'The page does not answer');
+      return withTimeout(page().evaluate(lineState), timeoutMs, 'The page does not answer');
     },
 
     async webPage() {
@@ -287,14 +288,6 @@ function unlink(): unknown {
   return (window as any).require('WAWebSocketModel').Socket.logout();
 }
 
-function takeOver(): void {
-  (window as any).require('WAWebSocketModel').Socket.takeover();
-}
-
 function pageVersion(): string {
   return (window as any).Debug.VERSION;
-}
-
-function socketState(): string {
-  return (window as any).require('WAWebSocketModel').Socket.state;
 }

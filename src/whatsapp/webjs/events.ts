@@ -34,6 +34,7 @@ const origins: { [K in PageRecord['kind']]: (record: Extract<PageRecord, { kind:
     return told ? { type: 'signals', signals: [told], dropped: 0 } : null;
   },
   passkey: ({ told }) => ({ type: 'passkey', told }),
+  replaced: () => ({ type: 'connection', state: 'CONFLICT' }),
   signals_dropped: ({ count }) => ({ type: 'signals', signals: [], dropped: count }),
 };
 

@@ -14,7 +14,9 @@ export type PageRecord =
   | { kind: 'signal'; signal: PageSignal }
   /** More signals came at once than the page tells. */
   | { kind: 'signals_dropped'; count: number }
-  | { kind: 'passkey'; told: PasskeyStep };
+  | { kind: 'passkey'; told: PasskeyStep }
+  /** Another place goes on with this login. */
+  | { kind: 'replaced' };
 
 /** What Node may ask the passkey step for, as `window.wapbridgePasskey`. */
 export interface PagePasskeyControl {

@@ -3,7 +3,8 @@ import type { PageRecord, PageSignal } from './records.ts';
 
 /**
  * Runs in the page from its first moment on, before it is linked: looks on as stanzas are decoded, and tells those of which
- * WhatsApp Web's models say nothing or too little: typing, presence, calls, pictures, offline delivery, the request for a passkey.
+ * WhatsApp Web's models say nothing or too little: typing, presence, calls, pictures, offline delivery, the request for a passkey, the
+ * end of the line because another place goes on with this login.
  * It changes nothing, cannot break the decoding, and passes over all others after one look at their tag. What tells the state of the
  * same thing replaces what waits; past `most` waiting ones the rest is counted and dropped.
  *
@@ -128,6 +129,12 @@ export function tap(page: any, bindingName: string): void {
           t: count(attrs.t) || now(),
         });
       }
+    },
+
+    'stream:error'(_attrs, node) {
+      if (!children(node).some(({ tag, attrs }) => tag === 'conflict' && attrs?.type === 'replaced')) return;
+      page.wapbridgeReplaced = true;
+      page[bindingName](JSON.stringify([{ kind: 'replaced' } satisfies PageRecord]));
     },
 
     ib(_attrs, node) {
