@@ -26,7 +26,7 @@ const endpointOptions = {
   events: {
     type: 'string',
     value: 'LIST',
-    doc: `Which events, separated by commas: ${Object.keys(eventTable).join(', ')} (default: message.received)`,
+    doc: `Which events, separated by commas: ${Object.keys(eventTable).join(', ')} or all (default: message.received)`,
   },
   header: { type: 'string', value: 'LIST', doc: 'Headers sent beside: "Name: value", separated by line breaks or |' },
   ordered: { type: 'boolean', doc: 'One delivery at a time, in the order of events' },

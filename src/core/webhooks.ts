@@ -134,7 +134,8 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
   }
 
   function wants(endpoint: StoredEndpoint, event: Pick<GatewayEvent, 'accountId' | 'instanceId' | 'type'>): boolean {
-    if (endpoint.accountId !== event.accountId || !endpoint.events.includes(event.type)) return false;
+    const isAsked = endpoint.events.includes(event.type) || endpoint.events.includes('*');
+    if (endpoint.accountId !== event.accountId || !isAsked) return false;
     if (endpoint.instanceId !== null && endpoint.instanceId !== event.instanceId) return false;
     return deps.dialects()[endpoint.dialect]?.render[event.type] !== undefined;
   }

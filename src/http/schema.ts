@@ -15,7 +15,11 @@ const extended = Joi.extend(
     type: 'list',
     base: joi.array(),
     coerce: { from: 'string', method: (value: string) => ({ value: listOf(value) }) },
-    jsonSchema: (_schema: unknown, result: Record<string, unknown>) => ({ ...result, type: 'array' }),
+    jsonSchema: (schema: Joi.Schema, result: Record<string, unknown>) => ({
+      ...result,
+      type: 'array',
+      ...items(schema),
+    }),
   }),
   (joi) => ({
     type: 'rows',
@@ -52,6 +56,27 @@ export function optionalText(): Joi.StringSchema {
 /** Returns a schema of a list that may also come as JSON inside a text, as queries and forms carry it. */
 export function list(): Joi.ArraySchema {
   return extended.list();
+}
+
+/** Returns a schema of a list of these words, or one of them; the refusal names, once, what is unknown and what there is. */
+export function choices(noun: string, words: readonly string[]): Joi.ArraySchema {
+  return list()
+    .items(Joi.string().trim().lowercase())
+    .single()
+    .min(1)
+    .empty(Joi.valid('', null))
+    .custom((given: string[], helpers) => {
+      const unknown = given.filter((word) => !words.includes(word)).join(', ');
+      return unknown === '' ? given : helpers.error('any.invalid', { unknown });
+    })
+    .messages({ 'any.invalid': `There is no ${noun} {{#unknown}}: choose from ${words.join(', ')}` })
+    .meta({ items: { type: 'string', enum: words } });
+}
+
+/** What a list holds, in the API document, where joi itself cannot tell. */
+function items(schema: Joi.Schema): object {
+  const metas = (schema.describe() as { metas?: object[] }).metas ?? [];
+  return Object.assign({}, ...metas) as object;
 }
 
 /** Returns a schema of a list that may be too long for memory: a JSON array, numbers in a text, CSV; the handler gets `Rows`. */

@@ -38,6 +38,9 @@ export const eventTable = {
 /** The name of an event, the same in every API. */
 export type EventType = keyof typeof eventTable;
 
+/** What a receiver may ask for: an event, or all of them, with those of later versions. */
+export type EventChoice = EventType | '*';
+
 /** What each event says; the payload names rows, and a dialect's renderer reads them from here only. */
 export interface EventPayloads {
   'message.received': { messageId: string };

@@ -1,4 +1,4 @@
-import type { EventType, GatewayEvent } from './events.ts';
+import type { EventChoice, EventType, GatewayEvent } from './events.ts';
 import type { Instance } from './instance.ts';
 import type { Message } from './message.ts';
 
@@ -16,7 +16,7 @@ export interface Endpoint {
   url: string;
   /** The name of the dialect whose payload and headers it gets. */
   dialect: string;
-  events: EventType[];
+  events: EventChoice[];
   /** The secret itself is stored encrypted and not shown again. */
   hasSecret: boolean;
   /** Names of the headers that are sent beside the gateway's own; their values are stored encrypted. */

@@ -1,4 +1,4 @@
-import type { EventType } from '../model/events.ts';
+import type { EventChoice } from '../model/events.ts';
 import type { Endpoint } from '../model/webhook.ts';
 import type { Connection, Database } from './database.ts';
 
@@ -201,7 +201,7 @@ function fromRow(row: EndpointRow): StoredEndpoint {
     instanceId: row.instance_id,
     url: row.url,
     dialect: row.dialect,
-    events: JSON.parse(row.events) as EventType[],
+    events: JSON.parse(row.events) as EventChoice[],
     isDefault: Boolean(row.is_default),
     title: row.title,
     hasSecret: row.secret !== null,

@@ -68,6 +68,18 @@ forEachDatabase((open) => {
       is_video: false,
     });
     expect(of('call.ended')).toMatchObject({ call_id: json.call_id, reason: 'busy' });
+
+    // As in a message: Unix seconds. What is called …_at is ISO 8601, as in the API's answers.
+    for (const event of ['contact.typing', 'contact.presence']) {
+      const { timestamp } = of(event) as { timestamp: number };
+      expect([event, Number.isInteger(timestamp) && Math.abs(timestamp - Date.now() / 1000) < 60]).toEqual([
+        event,
+        true,
+      ]);
+    }
+    const isoTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]{12}Z$/);
+    expect(of('call.offered')).toMatchObject({ offered_at: isoTime });
+    expect(of('call.ended')).toMatchObject({ ended_at: isoTime });
   });
 
   it('finds the phone behind a LID that it has met, also when the page does not know it', async () => {

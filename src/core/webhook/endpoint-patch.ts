@@ -1,5 +1,5 @@
 import { GatewayError } from '../../model/errors.ts';
-import { type EventType, isEventType } from '../../model/events.ts';
+import { type EventChoice, isEventType } from '../../model/events.ts';
 import type { Clock } from '../../model/time.ts';
 import type { Outbound } from '../../outbound.ts';
 import type { EndpointPatch, StoredEndpoint } from '../../store/webhooks.ts';
@@ -14,7 +14,7 @@ export interface EndpointChanges {
   secret?: string | null;
   /** For how long the secret so far signs too; 24 h by default, 0 for not at all. */
   overlapMs?: number;
-  events?: readonly EventType[];
+  events?: readonly EventChoice[];
   /** Sent beside the gateway's own headers; an empty object removes them. */
   headers?: Readonly<Record<string, string>>;
   isOrdered?: boolean;
@@ -97,8 +97,9 @@ export function createPatch({ outbound, secrets, clock }: PatchDeps) {
   return patchOf;
 }
 
-function checkedEvents(events: readonly string[] | undefined): { events?: EventType[] } {
+function checkedEvents(events: readonly string[] | undefined): { events?: EventChoice[] } {
   if (events === undefined) return {};
+  if (events.includes('*')) return { events: ['*'] };
   const unknown = events.filter((event) => !isEventType(event));
   if (unknown.length > 0)
     throw new GatewayError('invalid_input', `There is no event called ${unknown.join(', ')}`, {

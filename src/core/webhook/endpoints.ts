@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { AuditAction, AuditChanges } from '../../model/audit.ts';
 import { GatewayError } from '../../model/errors.ts';
-import type { EventType } from '../../model/events.ts';
+import type { EventChoice } from '../../model/events.ts';
 import type { Clock } from '../../model/time.ts';
 import type { Endpoint, WebhookDialect } from '../../model/webhook.ts';
 import { accountCaller, type Caller } from '../../model/token.ts';
@@ -21,7 +21,7 @@ interface EndpointInput {
   /** Absent keeps the secret, null removes it. */
   secret?: string | null;
   /** Absent keeps the events, at first inbound messages. */
-  events?: readonly EventType[];
+  events?: readonly EventChoice[];
   /** One instance's events only. */
   instanceId?: string | null;
   dialect: string;
@@ -71,7 +71,7 @@ interface EndpointDeps {
   changed(endpointId: string | null): void;
 }
 
-const defaultEvents: readonly EventType[] = ['message.received'];
+const defaultEvents: readonly EventChoice[] = ['message.received'];
 const maxEndpoints = 50;
 
 /** Returns the management of endpoints. */

@@ -1,6 +1,6 @@
 import Joi from 'joi';
-import { list, optionalText, record, text } from '../../http/schema.ts';
-import { type EventType, eventTable, isEventType } from '../../model/events.ts';
+import { choices, list, optionalText, record, text } from '../../http/schema.ts';
+import { type EventChoice, type EventType, eventTable } from '../../model/events.ts';
 import type { DeliveryState } from '../../model/webhook.ts';
 import { moment, pageCursor } from './inputs.ts';
 
@@ -10,7 +10,7 @@ export interface WebhookChanges {
   title?: string | null;
   secret?: string | null;
   secret_overlap_hours?: number;
-  events?: EventType[];
+  events?: EventChoice[];
   headers?: Record<string, string>;
   ordered?: boolean;
   enabled?: boolean;
@@ -31,12 +31,7 @@ const changes: Joi.StrictSchemaMap<WebhookChanges> = {
     .min(0)
     .max(168)
     .description('For how long the replaced secret signs beside the new one; 24 by default, 0 for not at all'),
-  events: list()
-    .items(Joi.string().valid(...Object.keys(eventTable).filter(isEventType)))
-    .single()
-    .min(1)
-    .empty(Joi.valid('', null))
-    .description('Which events; at first message.received'),
+  events: eventChoice().description('Which events; at first message.received; all or *: every one'),
   headers: headers()
     .description('Sent beside the gateway’s own headers; an empty object removes them')
     .example({ authorization: 'token key:secret' }),
@@ -80,11 +75,7 @@ export interface HistoryInput {
 
 const history: Joi.StrictSchemaMap<HistoryInput> = {
   webhook_id: webhookId().empty(Joi.valid('', null)).description('Of this webhook; else of all'),
-  event: list()
-    .items(Joi.string().valid(...Object.keys(eventTable).filter(isEventType)))
-    .single()
-    .empty(Joi.valid('', null))
-    .description('Of these events, e.g. message.received'),
+  event: choices('event', Object.keys(eventTable)).description('Of these events, e.g. message.received'),
   since: since(),
   before: pageCursor(),
   limit: Joi.number().integer().min(1).max(200).empty(Joi.valid('', null)).description('50 by default'),
@@ -124,6 +115,14 @@ export const replayInput = Joi.object<{ webhook_id: string; since: string; what?
       ),
   },
 );
+
+/** Which events a receiver asks for. */
+export function eventChoice(): Joi.ArraySchema {
+  const isAll = (event: string) => event === '*' || event === 'all';
+  return choices('event', [...Object.keys(eventTable), '*', 'all']).custom((events: string[]) =>
+    events.some(isAll) ? ['*'] : events,
+  );
+}
 
 function headers(): Joi.ObjectSchema<Record<string, string>> {
   return (record({}) as Joi.ObjectSchema<Record<string, string>>).pattern(Joi.string(), text());

@@ -84,7 +84,7 @@ const render = {
     ...who(payload),
     chat_id: payload.chat,
     is_group: isGroup(payload.chat),
-    timestamp: time(createdAt),
+    timestamp: Math.floor(createdAt / 1000),
   }),
   'contact.presence': ({ payload, createdAt }, facts) => ({
     ...head(facts),
@@ -92,7 +92,7 @@ const render = {
     state: payload.isAvailable ? 'online' : 'offline',
     ...who(payload),
     last_seen_at: time(payload.lastSeenAt),
-    timestamp: time(createdAt),
+    timestamp: Math.floor(createdAt / 1000),
   }),
   'contact.picture': ({ payload }, facts) => ({
     ...head(facts),

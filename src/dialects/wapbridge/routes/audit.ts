@@ -1,7 +1,7 @@
 import Joi from 'joi';
 import { type Route, route } from '../../../http/route.ts';
-import { list, optionalText } from '../../../http/schema.ts';
-import { type AuditAction, type AuditEntry, auditTable, isAuditAction } from '../../../model/audit.ts';
+import { choices, optionalText } from '../../../http/schema.ts';
+import { type AuditAction, type AuditEntry, auditTable } from '../../../model/audit.ts';
 import type { Core } from '../../core.ts';
 import { moment, pageCursor } from '../inputs.ts';
 import { momentOf } from '../moment.ts';
@@ -20,10 +20,7 @@ interface ListAuditInput {
 }
 
 const listInput = Joi.object<ListAuditInput, true>({
-  action: list()
-    .items(Joi.string().valid(...Object.keys(auditTable).filter(isAuditAction)))
-    .single()
-    .empty(Joi.valid('', null))
+  action: choices('action', Object.keys(auditTable))
     .description('Only these, e.g. webhook.updated')
     .example(['webhook.updated']),
   subject: optionalText().max(64).description('The id or key of what was changed'),

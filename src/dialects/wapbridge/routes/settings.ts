@@ -1,9 +1,10 @@
 import Joi from 'joi';
 import { type Route, route } from '../../../http/route.ts';
-import { list, optionalText, text } from '../../../http/schema.ts';
-import { type EventType, eventTable, isEventType } from '../../../model/events.ts';
+import { optionalText, text } from '../../../http/schema.ts';
+import type { EventChoice } from '../../../model/events.ts';
 import type { Core } from '../../core.ts';
 import { presentEndpoint } from '../present.ts';
+import { eventChoice } from '../webhook-inputs.ts';
 
 const path = '/api/method/wap_bridge.api.settings';
 const dialect = 'wapbridge';
@@ -11,7 +12,7 @@ const dialect = 'wapbridge';
 interface SetWebhookInput {
   url: string | null;
   secret?: string | null;
-  events?: EventType[];
+  events?: EventChoice[];
   instance_id?: string;
 }
 
@@ -28,12 +29,7 @@ const setInput = Joi.object<SetWebhookInput, true>({
     .allow('', null)
     .max(255)
     .description('Sent as X-Wapbridge-Secret and used for the signature; absent keeps it, empty removes it'),
-  events: list()
-    .items(Joi.string().valid(...Object.keys(eventTable).filter(isEventType)))
-    .single()
-    .min(1)
-    .empty(Joi.valid('', null))
-    .description('Which events; absent keeps them, at first message.received'),
+  events: eventChoice().description('Which events; absent keeps them, at first message.received; all or *: every one'),
   instance_id: optionalText().uppercase().max(32).description('Only events of this instance'),
 });
 
