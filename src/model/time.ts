@@ -27,6 +27,18 @@ export function systemClock(): Clock {
   };
 }
 
+/** Returns the time by a clock that never goes back: it stands still while the other one is set back. For spans, not for dates. */
+export function steadyTime({ now }: Pick<Clock, 'now'>): () => number {
+  let last = now();
+  let steady = last;
+  return () => {
+    const seen = now();
+    steady += Math.max(0, seen - last);
+    last = seen;
+    return steady;
+  };
+}
+
 /**
  * Returns the promise's value, or rejects with `Error(message)` after `timeoutMs`; the work itself goes on unheard.
  */

@@ -287,6 +287,14 @@ it('finds a page that has died in silence and starts it again', async () => {
   expect(states).toContain('A disconnected: The page does not answer');
 });
 
+it('finds it as soon while the clock is set back', async () => {
+  await bringUp('A');
+  clock.advance(-3 * 3_600_000);
+  probe = () => new Promise(() => undefined);
+  await born(2);
+  expect(states).toContain('A disconnected: The page does not answer');
+});
+
 it('finds a page that is not WhatsApp Web any more', async () => {
   await bringUp('A');
   probe = () => Promise.reject(new Error('window.require is not a function'));
@@ -335,6 +343,41 @@ it('lets QR codes be shown for as long as new ones come, and begins anew when no
   clock.advance(181_000);
   await born(2);
   expect(states).toContain('A failed: WhatsApp Web shows no new QR code');
+});
+
+it('gives up a pairing code that nobody has typed', async () => {
+  start('A');
+  await born(1);
+  puppets[0]!.tell({ type: 'qr', code: 'x' });
+  await supervisor.pairingCode('A', '255757000001');
+  clock.advance(239_000);
+  await pause(20);
+  expect(puppets).toHaveLength(1);
+  clock.advance(2_000);
+  await born(2);
+  expect(states).toContain('A failed: The pairing code was not used in time');
+});
+
+it('tries a fresh page when the line stays down for ten minutes', async () => {
+  const { tell } = await bringUp('A');
+  probe = async () => 'TIMEOUT';
+  tell({ type: 'connection', state: 'TIMEOUT' });
+  clock.advance(599_000);
+  await pause(20);
+  expect(puppets).toHaveLength(1);
+  clock.advance(2_000);
+  await born(2);
+  expect(states).toContain('A disconnected: WhatsApp Web could not connect again');
+});
+
+it('counts the time of a phase also while the clock is set back', async () => {
+  start('A');
+  await born(1);
+  clock.advance(-3 * 3_600_000);
+  await pause(20);
+  clock.advance(121_000);
+  await born(2);
+  expect(states).toContain('A failed: WhatsApp Web did not open in time');
 });
 
 it('gives a login its time for as long as there is progress', async () => {

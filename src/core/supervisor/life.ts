@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { reasonOf } from '../../model/errors.ts';
 import type { ConflictPolicy } from '../../model/instance.ts';
 import type { PasskeyStep } from '../../model/passkey.ts';
-import { type Clock, withTimeout } from '../../model/time.ts';
+import { type Clock, steadyTime, withTimeout } from '../../model/time.ts';
 import type { BrowserMemory, ClientEvent, ClientFactory, WhatsAppClient } from '../../whatsapp/client.ts';
 import { ClientError } from '../../whatsapp/client.ts';
 import type { Amendments } from '../amendments.ts';
@@ -85,7 +85,8 @@ export function beginLife(deps: LifeDeps): Life {
     };
   });
 
-  const patience = createPatience(limits, clock);
+  const time = steadyTime(clock);
+  const patience = createPatience(limits, time);
   const client = deps.createClient({ ...deps.options, instanceId, onEvent: hear });
   const work = createWork({ ...deps, client });
   client.start().then(
@@ -121,7 +122,7 @@ export function beginLife(deps: LifeDeps): Life {
       },
       beatMs: limits.beatMs,
       probeEveryMs: limits.probeEveryMs,
-      now: clock.now(),
+      now: time(),
     });
   }
 
@@ -229,7 +230,7 @@ export function beginLife(deps: LifeDeps): Life {
 
   function beat(): void {
     if (isOver) return;
-    const now = clock.now();
+    const now = time();
     const { state } = standing;
     const complaint = patience.complaint(now);
     if (complaint !== null) return finish({ kind: 'closed', reason: complaint, stuckIn: state });

@@ -1,5 +1,4 @@
 import type { InstanceState } from '../../model/instance.ts';
-import type { Clock } from '../../model/time.ts';
 import type { SupervisionLimits } from './limits.ts';
 
 /** How long each state may last before the page counts as stuck, and what is said then. The others may last for ever. */
@@ -19,14 +18,14 @@ interface Patience {
   complaint(now: number): string | null;
 }
 
-/** Returns the patience with one browser, which is about to start. */
-export function createPatience(limits: SupervisionLimits, clock: Clock): Patience {
+/** Returns the patience with one browser, which is about to start; `time` never goes back. */
+export function createPatience(limits: SupervisionLimits, time: () => number): Patience {
   let deadlineAt = Number.POSITIVE_INFINITY;
   let reason = '';
 
   function begin(state: InstanceState): void {
     const row = table[state];
-    deadlineAt = row ? clock.now() + limits[row.limit] : Number.POSITIVE_INFINITY;
+    deadlineAt = row ? time() + limits[row.limit] : Number.POSITIVE_INFINITY;
     reason = row?.reason ?? '';
   }
 

@@ -1,17 +1,18 @@
-import type { Clock } from '../../model/time.ts';
+import { type Clock, steadyTime } from '../../model/time.ts';
 import { createSlots, type Slots } from '../slots.ts';
 
 /** Returns places for so many starts at a time, given out at least `staggerMs` apart: browsers that start together starve each other. */
 export function createStarts(input: { concurrency: number; staggerMs: number; clock: Clock }): Slots {
   const { concurrency, staggerMs, clock } = input;
   const slots = createSlots(concurrency);
+  const time = steadyTime(clock);
   let nextAt = Number.NEGATIVE_INFINITY;
 
   return {
     async take(signal) {
       const giveBack = await slots.take(signal);
       if (!giveBack) return null;
-      const now = clock.now();
+      const now = time();
       const at = Math.max(now, nextAt);
       nextAt = at + staggerMs;
       if (at > now) await clock.sleep(at - now, signal).catch(() => undefined);
