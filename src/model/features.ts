@@ -66,6 +66,7 @@ const offered: ReadonlySet<Feature> = new Set([
   'receive',
   'acks',
   'history',
+  'message_changes',
   'download_media',
   'check_numbers',
   'lid_phones',
