@@ -235,6 +235,13 @@ describe('lockDataDir', () => {
     await (await takeLock(join(dir, 'gateway.lock'), options)).release();
   });
 
+  it('does not wait for ever for a dead one whose last sign of life lies ahead, because the clock was set back', async () => {
+    const file = await writeOwner({ ...thisProcess(), host: 'another-host', pid: 1 });
+    const ahead = new Date(Date.now() + 3 * 3_600_000);
+    await utimes(file, ahead, ahead);
+    await (await takeLock(join(dir, 'gateway.lock'), { heartbeatMs: 50, refusal: () => 'held elsewhere' })).release();
+  });
+
   it('waits for one that is just being written', async () => {
     const file = join(dir, 'gateway.lock.1');
     await writeFile(file, '');

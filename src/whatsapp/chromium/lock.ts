@@ -147,11 +147,13 @@ const released = '{}';
 /** Returns when the holder is gone; throws the refusal when it is not. */
 async function refuseWhileHeld(file: string, self: LockOwner, options: LockOptions): Promise<void> {
   const firstBeat = await beatOf(file);
+  const startedAt = performance.now();
   for (;;) {
     const holder = await readOwner(file);
     const beat = await beatOf(file);
     if (holder === 'released' || beat === null) return;
-    const ageMs = Date.now() - beat;
+    // What we have watched ourselves counts too: where the clock was set back, the last beat lies ahead.
+    const ageMs = Math.max(Date.now() - beat, beat === firstBeat ? performance.now() - startedAt : 0);
     if (holder === 'unreadable') {
       // Its maker stands between making and writing it, or died there.
       if (ageMs > halfWrittenMs) return;
