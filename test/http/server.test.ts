@@ -1,29 +1,35 @@
+import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { createHttpServer } from '../../src/http/server.ts';
 
+/** Starts a server whose first request waits for the test to answer it. */
+async function start() {
+  let arrived: (response: ServerResponse) => void;
+  const request = new Promise<ServerResponse>((resolve) => (arrived = resolve));
+  const http = createHttpServer((_request, response) => arrived(response));
+  return { http, request, port: await http.listen({ host: '127.0.0.1', port: 0 }) };
+}
+
 describe('createHttpServer', () => {
   it('lets running requests finish when it closes, and takes no new ones', async () => {
-    const http = createHttpServer((_request, response) => void setTimeout(() => response.end('done'), 300));
-    const port = await http.listen({ host: '127.0.0.1', port: 0 });
+    const { http, port, request } = await start();
     const running = fetch(`http://127.0.0.1:${port}/`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const closed = http.close(5_000);
+    const response = await request;
+    const closed = http.close(60_000);
     await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow();
+    response.end('done');
     expect(await (await running).text()).toBe('done');
     await closed;
   });
 
   it('cuts what is not done within the grace time', async () => {
-    const http = createHttpServer(() => undefined);
-    const port = await http.listen({ host: '127.0.0.1', port: 0 });
+    const { http, port, request } = await start();
     const running = fetch(`http://127.0.0.1:${port}/`).then(
       () => 'answered',
       () => 'cut',
     );
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const startedAt = Date.now();
+    await request;
     await http.close(200);
-    expect(Date.now() - startedAt).toBeLessThan(2_000);
     expect(await running).toBe('cut');
   });
 
@@ -32,8 +38,8 @@ describe('createHttpServer', () => {
     const port = await http.listen({ host: '127.0.0.1', port: 0 });
     await (await fetch(`http://127.0.0.1:${port}/`)).text();
     const startedAt = Date.now();
-    await http.close(10_000);
-    expect(Date.now() - startedAt).toBeLessThan(1_000);
+    await http.close(60_000);
+    expect(Date.now() - startedAt).toBeLessThan(30_000);
   });
 
   it('says why it cannot listen', async () => {
