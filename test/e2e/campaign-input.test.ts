@@ -21,7 +21,7 @@ forEachDatabase((open) => {
       recipients: ['0757111111', '0757222222'],
       quiet_hours: false,
     };
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await gateway?.stop();

@@ -64,7 +64,7 @@ forEachDatabase((open) => {
         const campaign = { campaign: 'WAP-CAM-0001' };
         const status = async () => (await gateway.call(`${api}.campaign_status`, campaign)).json as unknown as Status;
 
-        await until('some are sent', async () => (await status()).sent >= 5, 30_000);
+        await until('some are sent', async () => (await status()).sent >= 5);
         expect((await gateway.call(`${api}.pause_campaign`, campaign)).json).toMatchObject({ status: 'paused' });
         await until('nothing is on its way', async () => (await status()).sending === 0);
         const paused = await status();
@@ -80,13 +80,13 @@ forEachDatabase((open) => {
 
         for (let kill = 0; kill < 3; kill += 1) {
           const before = (await status()).sent;
-          await until('it goes on', async () => (await status()).sent > before, 30_000);
+          await until('it goes on', async () => (await status()).sent > before);
           await gateway.kill('SIGKILL');
           gateway = await spawnGateway(env);
           await untilReady(gateway, instanceId);
         }
         await until('it is completed', async () => (await status()).status === 'completed', 90_000);
-        await until('everything has arrived', async () => (await status()).delivered >= 40, 30_000);
+        await until('everything has arrived', async () => (await status()).delivered >= 40);
         expect(await status()).toMatchObject({
           total: 40,
           queued: 0,
@@ -139,6 +139,5 @@ async function untilReady(gateway: GatewayProcess, instanceId: string): Promise<
     async () =>
       (await gateway.call('wap_bridge.api.instances.instance_status', { instance_id: instanceId })).json.status ===
       'ready',
-    60_000,
   );
 }

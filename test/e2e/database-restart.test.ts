@@ -73,7 +73,7 @@ describe.skipIf(!hasMariadb)(
         await call('settings.set_webhook', { url: receiver.url });
         const isReady = async () =>
           (await call('instances.instance_status', { instance_id: instanceId })).json.status === 'ready';
-        await until('it is ready', isReady, 60_000);
+        await until('it is ready', isReady);
 
         const loads = [sendOn('send_api_message'), sendOn('erpnext_notification_gateway'), writeOn()];
         for (let restart = 0; restart < restarts; restart += 1) {
@@ -104,7 +104,7 @@ describe.skipIf(!hasMariadb)(
             add(told, JSON.parse(body).message.body as string, String(headers['webhook-id']));
           return [...accepted].every((text) => arrivals.has(text)) && [...written].every((text) => told.has(text));
         };
-        await until('everything has arrived', gather, 60_000).catch(() => undefined);
+        await until('everything has arrived', gather).catch(() => undefined);
 
         const missing = (all: Set<string>, found: Map<string, unknown>) => [...all].filter((text) => !found.has(text));
         expect({ lost: missing(accepted, arrivals), untold: missing(written, told) }).toEqual({ lost: [], untold: [] });

@@ -47,7 +47,7 @@ describe.skipIf(!canMount)('with a full disk under the profiles', () => {
     await send('while it was full');
     await gateway.app.core.instances.disconnect(caller, id);
     await gateway.app.core.instances.connect(caller, id);
-    await until('it is told', async () => (await get()).actionCode === 'disk_full', 20_000);
+    await until('it is told', async () => (await get()).actionCode === 'disk_full');
     expect((await get()).reason).toContain('MiB are free');
 
     await disk.free();

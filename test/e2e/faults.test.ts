@@ -8,30 +8,26 @@ import { startGateway } from '../support/gateway.ts';
 /** A tenth and less of the usual patience. */
 const supervision = { beatMs: 100, probeEveryMs: 300, silenceMs: 3_000, firstPauseMs: 200, stopDeadMs: 300 };
 
-it(
-  'finds what happens to a browser, brings it back without a scan, loses nothing, and leaves the others alone',
-  { timeout: 120_000 },
-  async () => {
-    const opened = await openSqlite();
-    const names = Object.keys(faults) as FaultName[];
-    const { reports, bystanderRestarts, survivors } = await runFaults({
-      databaseUrl: opened.url,
-      names,
-      times: 1,
-      supervision,
-    });
-    await opened.drop();
-    for (const report of reports) {
-      expect(report).toMatchObject({ lost: [], doubled: [] });
-      expect(report.accepted).toBeGreaterThan(5);
-      expect(Math.max(...report.foundAfterMs)).toBeLessThan(6_000);
-    }
-    expect(reports.map(({ fault }) => fault)).toEqual(names);
-    expect({ bystanderRestarts, survivors }).toEqual({ bystanderRestarts: 0, survivors: [] });
-  },
-);
+it('finds what happens to a browser, brings it back without a scan, loses nothing, and leaves the others alone', async () => {
+  const opened = await openSqlite();
+  const names = Object.keys(faults) as FaultName[];
+  const { reports, bystanderRestarts, survivors } = await runFaults({
+    databaseUrl: opened.url,
+    names,
+    times: 1,
+    supervision,
+  });
+  await opened.drop();
+  for (const report of reports) {
+    expect(report).toMatchObject({ lost: [], doubled: [] });
+    expect(report.accepted).toBeGreaterThan(5);
+    expect(Math.max(...report.foundAfterMs)).toBeLessThan(6_000);
+  }
+  expect(reports.map(({ fault }) => fault)).toEqual(names);
+  expect({ bystanderRestarts, survivors }).toEqual({ bystanderRestarts: 0, survivors: [] });
+});
 
-it('leaves a page alone that is slow, but answers', { timeout: 60_000 }, async () => {
+it('leaves a page alone that is slow, but answers', async () => {
   const opened = await openSqlite();
   const gateway = await startGateway(
     opened.url,

@@ -17,7 +17,7 @@ forEachDatabase((open) => {
     beforeEach(async () => {
       bed = await openBed(open);
       ({ gateway } = bed);
-    }, 60_000);
+    });
 
     afterEach(() => bed?.close());
 
@@ -72,7 +72,7 @@ forEachDatabase((open) => {
         shims: expect.arrayContaining([{ name: 'send-results', result: 'applied' }]),
       });
       expect(json.missing_features).not.toContain('send_text');
-    }, 60_000);
+    });
 
     it('keeps queued what it cannot send, says why, and sends it once on a later page', async () => {
       instanceId = await gateway.link('255757000001');
@@ -92,7 +92,7 @@ forEachDatabase((open) => {
       expect(arrived('later')).toMatchObject([{ repeats: 0 }]);
       expect(arrived('now')).toEqual([]);
       expect(await sendText()).toMatchObject({ status: 200 });
-    }, 60_000);
+    });
 
     it('is linked by QR code where linking by code is gone', async () => {
       instanceId = '';
@@ -108,6 +108,6 @@ forEachDatabase((open) => {
       expect(asked.json.message).toContain('WAWebAltDeviceLinkingApi.setPairingType');
       await gateway.app.sandbox!.network.link(shown.qr, { phone: '255757000001' });
       await gateway.waitUntilReady(id);
-    }, 60_000);
+    });
   });
 });

@@ -8,7 +8,7 @@ const whatsapp = 'wap_bridge.api.whatsapp';
 const campaigns = 'wap_bridge.api.campaigns';
 
 forEachDatabase((open) => {
-  describe('Idempotency-Key', { timeout: 60_000 }, () => {
+  describe('Idempotency-Key', () => {
     let bed: Bed;
     let gateway: TestGateway;
     let instance_id: string;
@@ -20,7 +20,7 @@ forEachDatabase((open) => {
       ({ gateway } = bed);
       const created = await gateway.call('wap_bridge.api.instances.create_instance', { default_country: 'TZ' });
       instance_id = created.json.instance_id;
-    }, 60_000);
+    });
     afterAll(() => bed?.close());
 
     const newKey = () => `key-${(serial += 1)}`;

@@ -3,7 +3,7 @@ import { forEachDatabase } from '../support/database.ts';
 import { faultless, runKills } from '../support/kill-run.ts';
 
 forEachDatabase((open) => {
-  it('loses no accepted message and sends none twice when it is killed under load', { timeout: 180_000 }, async () => {
+  it('loses no accepted message and sends none twice when it is killed under load', async () => {
     const opened = await open();
     const report = await runKills({ kills: 4, databaseUrl: opened.url });
     await opened.drop();

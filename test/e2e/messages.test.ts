@@ -9,7 +9,7 @@ const friend = '255757123456';
 const whatsapp = 'wap_bridge.api.whatsapp';
 
 forEachDatabase((open) => {
-  describe('messages over HTTP', { timeout: 60_000 }, () => {
+  describe('messages over HTTP', () => {
     let bed: Bed;
     let gateway: TestGateway;
     let instanceId: string;
@@ -18,7 +18,7 @@ forEachDatabase((open) => {
       bed = await openBed(open);
       ({ gateway } = bed);
       instanceId = await gateway.link(own);
-    }, 60_000);
+    });
     afterAll(() => bed?.close());
 
     const call = (method: string, body: Record<string, unknown> = {}, headers?: Record<string, string>) =>
@@ -71,7 +71,7 @@ forEachDatabase((open) => {
       const far = (await send('far', { send_at: inSeconds(3_600) })).json.service.id as string;
       await call('cancel_message', { id: dead });
       await gateway.restart();
-      await until('it has arrived', () => arrived('due').length > 0, 30_000);
+      await until('it has arrived', () => arrived('due').length > 0);
       expect(await statusOf(due)).not.toBe('scheduled');
       expect(await statusOf(far)).toBe('scheduled');
       expect(arrived('due')).toHaveLength(1);

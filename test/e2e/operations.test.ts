@@ -205,7 +205,7 @@ forEachDatabase((open) => {
         from: friend,
         media: { mimeType: 'image/png', data: Buffer.from('png') },
       });
-      await receiver.received(4, 20_000);
+      await receiver.received(4);
       await until('it is written', () => lines.filter(({ msg }) => msg === 'webhook delivered').length === 3);
       expect(lines.length).toBeGreaterThan(20);
 

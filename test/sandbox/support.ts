@@ -5,6 +5,7 @@ import whatsapp from 'whatsapp-web.js';
 import type { Client } from 'whatsapp-web.js';
 import { createSandbox } from '../../src/sandbox/sandbox.ts';
 import type { Sandbox, SandboxOptions } from '../../src/sandbox/sandbox.ts';
+import { patienceMs } from '../support/clock.ts';
 
 const BROWSERS = ['/usr/lib/chromium/chromium-headless-shell', '/usr/bin/chromium'];
 
@@ -97,7 +98,7 @@ export function once(client: Client, event: string): Promise<unknown[]> {
 }
 
 /** Waits until `look` gives something. @throws Error after `timeoutMs` */
-export async function until<T>(look: () => T | Promise<T>, timeoutMs = 10_000): Promise<NonNullable<T>> {
+export async function until<T>(look: () => T | Promise<T>, timeoutMs = patienceMs): Promise<NonNullable<T>> {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const found = await look();

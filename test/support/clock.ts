@@ -1,5 +1,8 @@
 import type { Clock } from '../../src/model/time.ts';
 
+/** How long a test waits for what ought to come: it bounds a hang, and is longer than any busy machine needs. */
+export const patienceMs = 60_000;
+
 /** A clock that a test can push forward; sleeping takes no time of its own. */
 export interface TestClock extends Clock {
   advance(ms: number): void;
@@ -18,7 +21,11 @@ export function createTestClock(): TestClock {
 }
 
 /** Resolves when `check` holds; rejects after `timeoutMs` with what it is waiting for. */
-export async function until(what: string, check: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+export async function until(
+  what: string,
+  check: () => boolean | Promise<boolean>,
+  timeoutMs = patienceMs,
+): Promise<void> {
   const deadlineAt = Date.now() + timeoutMs;
   while (!(await check())) {
     if (Date.now() > deadlineAt) throw new Error(`waited in vain for: ${what}`);

@@ -96,7 +96,6 @@ export async function startGateway(
       await until(
         `${instanceId} is ready`,
         async () => (await gateway.app.core.instances.get(caller, instanceId)).state === 'ready',
-        30_000,
       );
     },
 

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { patienceMs } from './clock.ts';
 
 /** One request as it arrived. */
 export interface ReceivedRequest {
@@ -54,7 +55,7 @@ export async function startReceiver(port = 0): Promise<Receiver> {
     answer(next) {
       handler = next;
     },
-    received(count, timeoutMs = 10_000) {
+    received(count, timeoutMs = patienceMs) {
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
           waiting.delete(check);

@@ -67,7 +67,7 @@ async function open(profile = 'profile', options: Partial<ClientOptions> = {}): 
   let page: Page | undefined;
   const { client, events } = make(profile, { ...options, onPage: (found) => (page = found) });
   await client.start();
-  await until('it is ready', () => events.some(({ type }) => type === 'ready'), 20_000);
+  await until('it is ready', () => events.some(({ type }) => type === 'ready'));
   return { client, events, page: page! };
 }
 
@@ -87,7 +87,7 @@ it('tells that its page died while it was still being opened', async () => {
       page.once('framenavigated', () => void page.goto('chrome://crash').catch(() => undefined)) && undefined,
   });
   const started = client.start().catch(() => undefined);
-  await until('it is told', () => events.some(({ type }) => type === 'closed'), 20_000);
+  await until('it is told', () => events.some(({ type }) => type === 'closed'));
   expect(await client.stop(2_000)).toBeTypeOf('boolean');
   await started;
 });

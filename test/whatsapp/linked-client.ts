@@ -67,7 +67,7 @@ export async function createClientBed(
       await client.stop(5_000);
       throw error;
     });
-    if (ready) await until('it is ready', () => events.some((event) => event.type === 'ready'), 20_000);
+    if (ready) await until('it is ready', () => events.some((event) => event.type === 'ready'));
     return client;
   }
 

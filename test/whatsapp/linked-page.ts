@@ -57,7 +57,7 @@ export async function openPage(drift: Drift[], { syncDelayMs = 0 } = {}): Promis
       readies += 1;
     });
     await linked.open(launched.browser, { userAgent: null });
-    await until('it is ready', () => readies > 0, 20_000);
+    await until('it is ready', () => readies > 0);
     return linked;
   }
 

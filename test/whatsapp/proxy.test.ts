@@ -74,7 +74,7 @@ describe.each([
     proxy = await startProxy();
     const { started, events } = start(`${scheme}://${login}@127.0.0.1:${proxy.port}`);
     await started;
-    await until('it is ready', () => events.some(({ type }) => type === 'ready'), 20_000);
+    await until('it is ready', () => events.some(({ type }) => type === 'ready'));
     expect(proxy.tunnels.length).toBeGreaterThan(0);
     expect(proxy.tunnels.every((target) => target.startsWith('127.0.0.1:'))).toBe(true);
   });
@@ -83,7 +83,7 @@ describe.each([
     proxy = await startProxy();
     const { started, events } = start(`${scheme}://${user}:wrong@127.0.0.1:${proxy.port}`);
     started.catch(() => undefined);
-    await until('it is refused', () => proxy!.refused > 0, 20_000);
+    await until('it is refused', () => proxy!.refused > 0);
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(proxy.tunnels).toEqual([]);
     expect(events.filter(({ type }) => type !== 'connection')).toEqual([]);

@@ -47,7 +47,7 @@ describe.each(pages)('on a page %s', (_, drift) => {
     await until('the group is known', () =>
       bed.inPage((page, id) => Boolean(page.require('WAWebCollections').Chat.get(id)), group),
     );
-  }, 60_000);
+  });
 
   afterAll(() => bed.close());
 
@@ -216,7 +216,7 @@ describe('on a page whose modules are gone', () => {
       'module-gone:WARandomHex',
       'module-gone:WAWebAltDeviceLinkingApi',
     ]);
-  }, 60_000);
+  });
 
   afterAll(() => bed.close());
 

@@ -86,7 +86,7 @@ it('is told of a page before anybody has linked it', async () => {
   } finally {
     await bed.close();
   }
-}, 60_000);
+});
 
 it('takes the live page, and runs from it when the live one cannot be reached any more', async () => {
   let isOffline = false;
@@ -112,4 +112,4 @@ it('takes the live page, and runs from it when the live one cannot be reached an
   } finally {
     await bed.close();
   }
-}, 60_000);
+});

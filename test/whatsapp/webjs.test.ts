@@ -41,7 +41,7 @@ describe.each(drifts)('on a page %s', (_, drift) => {
     events = [];
     client = makeClient();
     await client.start();
-    await until('it is ready', () => events.some((event) => event.type === 'ready'), 20_000);
+    await until('it is ready', () => events.some((event) => event.type === 'ready'));
   });
 
   afterEach(async () => {
@@ -113,7 +113,7 @@ describe.each(drifts)('on a page %s', (_, drift) => {
     events = [];
     client = makeClient();
     await client.start();
-    await until('it is ready again', () => events.some((event) => event.type === 'ready'), 20_000);
+    await until('it is ready again', () => events.some((event) => event.type === 'ready'));
     await client.send([text(waId, false)]);
     await until('it is read', () => acks().at(-1) === 3);
   });
@@ -189,7 +189,7 @@ describe.each(drifts)('on a page %s', (_, drift) => {
     events = [];
     client = makeClient();
     await client.start();
-    await until('it is ready again', () => events.some((event) => event.type === 'ready'), 20_000);
+    await until('it is ready again', () => events.some((event) => event.type === 'ready'));
     // What the number itself has written is told as well.
     const missed = async () =>
       (await client.receivedSince(since)).filter(
