@@ -415,13 +415,13 @@ it('wipes a fresh link that does not get ready twice, but never one that was rea
 });
 
 it('goes on with the pauses where a restart of the gateway has interrupted them', async () => {
-  const row = { ...asleep, id: 'A', state: 'failed' as const, attempts: 6, nextAttemptAt: clock.now() + 200 };
+  const row = { ...asleep, id: 'A', state: 'failed' as const, attempts: 6, nextAttemptAt: clock.now() + 200_000 };
   rows.set('A', row);
   const slept: number[] = [];
   clock.sleep = async (ms) => void slept.push(ms);
   await supervisor.resume(row);
   await born(1);
-  expect(slept[0]).toBeGreaterThan(150);
+  expect(slept[0]).toBeGreaterThan(100_000);
   puppets[0]!.tell({ type: 'closed', reason: 'gone' });
   await born(2);
   expect(rows.get('A')).toMatchObject({ attempts: 7 });
