@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/model/time.ts';
+import { type Clock, systemClock } from '../../src/model/time.ts';
 
 /** How long a test waits for what ought to come: it bounds a hang, and is longer than any busy machine needs. */
 export const patienceMs = 60_000;
@@ -17,6 +17,17 @@ export function createTestClock(): TestClock {
       aheadMs += ms;
     },
     sleep: () => new Promise((resolve) => setTimeout(resolve, 1)),
+  };
+}
+
+/** Returns a clock that runs with the machine's and really sleeps, and that a test can set forward and back. */
+export function createSettableClock(): Clock & { jump(ms: number): void } {
+  const machine = systemClock();
+  let aheadMs = 0;
+  return {
+    ...machine,
+    now: () => machine.now() + aheadMs,
+    jump: (ms) => void (aheadMs += ms),
   };
 }
 

@@ -16,6 +16,7 @@ import type { Database } from '../../src/store/database.ts';
 import { createInstanceStore } from '../../src/store/instances.ts';
 import { createMediaStore } from '../../src/store/media.ts';
 import { createMessageStore } from '../../src/store/messages.ts';
+import { patienceMs } from './clock.ts';
 
 /** Waiting times that suit a test: the shape of the real schedule, a thousand times faster. */
 export const fastPolicy = {
@@ -98,12 +99,13 @@ export async function buildWebhooks(
     newId,
     log: pino({ level: process.env.TEST_LOG ?? 'silent' }),
     userAgent: 'WapBridge-Gateway/0.0.0',
-    timeoutMs: 1000,
+    timeoutMs: 30_000,
     inlineMaxBytes: 1000,
     bodyMaxBytes: 1024 * 1024,
     retentionDays: 14,
-    policy: fastPolicy,
     ...patch,
+    // Whoever is not woken sleeps on: the usual look around would hide it.
+    policy: { scanMs: 3_600_000, ...(patch.policy ?? fastPolicy) },
   });
   const account = await createAccountStore(database).first(clock.now());
   const [known] = await instances.list(account.id);
@@ -166,7 +168,7 @@ export async function buildWebhooks(
       return rows;
     },
     states,
-    async settled(timeoutMs = 15_000) {
+    async settled(timeoutMs = patienceMs) {
       const deadline = Date.now() + timeoutMs;
       for (;;) {
         const { pending = 0, retry = 0 } = await states();
