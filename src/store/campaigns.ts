@@ -9,7 +9,7 @@ import {
 } from '../model/campaign.ts';
 import { type CampaignRow, counterColumn, fromRow, toColumns } from './campaign-rows.ts';
 import type { Connection, Database } from './database.ts';
-import { nextNumber } from './sequences.ts';
+import { giveBackNumber, nextNumber } from './sequences.ts';
 
 /** What of a campaign is written when it is made. */
 export type NewCampaign = Pick<
@@ -84,7 +84,7 @@ export interface CampaignStore {
   errors(trx: Connection, id: string): Promise<{ streak: number; recent: string }>;
   /** 0 nothing, 1 recipients are being added, 2 the campaign is being made. */
   setLoading(id: string, loading: 0 | 1 | 2, connection?: Connection): Promise<void>;
-  /** Returns what a gateway that ended was adding to. */
+  /** Returns what a gateway that ended was adding to, newest first. */
   loading(): Promise<{ id: string; loading: number }[]>;
   lanes(id: string, connection?: Connection): Promise<CampaignLane[]>;
   lockLane(trx: Connection, id: string, lane: number): Promise<CampaignLane | null>;
@@ -92,12 +92,16 @@ export interface CampaignStore {
   /** Moves the tails, making lanes that are new. */
   setTails(trx: Connection, id: string, lanes: readonly CampaignLane[]): Promise<void>;
   remove(id: string): Promise<void>;
+  /** Removes a campaign that was never shown; the next one gets its number, unless there is a later one already. */
+  withdraw(id: string): Promise<void>;
 }
 
 /** By how much counters of a campaign change. */
 export type CountDelta = Partial<Record<RecipientState | 'duplicates' | 'invalid', number>>;
 
 const recentLength = 50;
+/** The series that campaigns are numbered by. */
+const series = 'campaign';
 
 /** Returns the tables of campaigns and their lanes. */
 export function createCampaignStore(database: Database): CampaignStore {
@@ -113,10 +117,15 @@ export function createCampaignStore(database: Database): CampaignStore {
     return (await read(table(connection).where({ id: number }).limit(1)))[0] ?? null;
   }
 
+  async function removeRows(trx: Knex.Transaction, number: number | null): Promise<void> {
+    await laneTable(trx).where({ campaign_id: number }).delete();
+    await table(trx).where({ id: number }).delete();
+  }
+
   return {
     create: (input) =>
       database.transaction(async (trx) => {
-        const id = campaignId(await nextNumber(trx, 'campaign'));
+        const id = campaignId(await nextNumber(trx, series));
         const { variables, pacing, window, quietHours, recipientEvents } = input;
         const name = input.name === '' ? id : input.name;
         await table(trx).insert({
@@ -252,7 +261,7 @@ export function createCampaignStore(database: Database): CampaignStore {
     },
 
     async loading() {
-      const rows = (await table().where('loading', '>', 0).select('id', 'loading')) as {
+      const rows = (await table().where('loading', '>', 0).orderBy('id', 'desc').select('id', 'loading')) as {
         id: number;
         loading: number;
       }[];
@@ -288,12 +297,14 @@ export function createCampaignStore(database: Database): CampaignStore {
           .merge({ tail });
     },
 
-    async remove(id) {
-      const number = campaignNumber(id);
-      await database.transaction(async (trx) => {
-        await laneTable(trx).where({ campaign_id: number }).delete();
-        await table(trx).where({ id: number }).delete();
-      });
-    },
+    remove: (id) => database.transaction((trx) => removeRows(trx, campaignNumber(id))),
+
+    withdraw: (id) =>
+      database.transaction(async (trx) => {
+        const number = campaignNumber(id)!;
+        // The series first, as `create` does: otherwise the two could wait for each other.
+        await giveBackNumber(trx, series, number);
+        await removeRows(trx, number);
+      }),
   };
 }

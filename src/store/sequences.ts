@@ -9,3 +9,10 @@ export async function nextNumber(trx: Knex.Transaction, name: string): Promise<n
   const row = (await trx('sequences').where({ name }).first('value')) as { value: number };
   return row.value;
 }
+
+/** Gives the latest number of a series back, which nobody has seen; an earlier one stays used. */
+export async function giveBackNumber(trx: Knex.Transaction, name: string, number: number): Promise<void> {
+  await trx('sequences')
+    .where({ name, value: number })
+    .update({ value: number - 1 });
+}

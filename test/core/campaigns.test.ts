@@ -440,6 +440,19 @@ forEachDatabaseAndRepeated((open) => {
       await new Promise(() => undefined);
     })();
     void bed.campaigns.add(bed.caller, id, { recipients: endless }).catch(() => undefined);
+    const neverMade = () =>
+      bed.campaign(phones(1), {
+        recipients: (async function* () {
+          await new Promise(() => undefined);
+          yield [];
+        })(),
+      });
+    void neverMade();
+    void neverMade();
+    await until(
+      'all three are in the table',
+      async () => Number((await opened.database.knex('campaigns').count({ n: '*' }).first())!.n) === 3,
+    );
     await until(
       'some are written',
       async () => Number((await opened.database.knex('campaign_recipients').count({ n: '*' }).first())!.n) > 8_000,
@@ -447,6 +460,7 @@ forEachDatabaseAndRepeated((open) => {
     const restarted = createCampaignBed({ database: opened.database, instance, clock });
     await restarted.lifecycle.start();
     expect((await restarted.counts(id)).rows.queued).toBe(2);
+    expect([id, (await restarted.campaign(phones(1, 500))).id]).toEqual(['WAP-CAM-0001', 'WAP-CAM-0002']);
     const added = await restarted.campaigns.add(restarted.caller, id, {
       recipients: [phones(10, 100).map((number) => ({ number }))],
     });

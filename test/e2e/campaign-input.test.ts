@@ -94,6 +94,19 @@ forEachDatabase((open) => {
     expect(await listed()).toBe(before);
   });
 
+  it('takes no number for what it refuses, be it refused at the first recipient or at the last', async () => {
+    const numberOf = (campaign: string) => Number(campaign.slice('WAP-CAM-'.length));
+    const first = numberOf((await make()).campaign);
+    const many = Array.from({ length: 10_000 }, (_, index) => ({ phone_number: 255757000000 + index, name: 'A' }));
+    for (const refused of [
+      { recipients: ['hello'] },
+      { message: 'Hi {{name}}' },
+      { message: 'Hi {{name}}', recipients: [...many, '0757222222'] },
+    ])
+      expect((await make(refused)).ok).toBe(false);
+    expect(numberOf((await make()).campaign)).toBe(first + 1);
+  });
+
   it('knows no campaign that is not there', async () => {
     for (const method of ['campaign_status', 'pause_campaign', 'resume_campaign', 'cancel_campaign', 'retry_failed'])
       for (const campaign of ['WAP-CAM-9999', 'hello', '0'])

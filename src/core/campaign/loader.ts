@@ -152,13 +152,21 @@ export function createLoader(deps: LoaderDeps): Loader {
       await recipients.remove(database.knex, { campaignId, lane, from: at, before: Math.min(at + removeRows, before) });
   }
 
-  async function remove(campaignId: string): Promise<void> {
+  async function removeRecipients(campaignId: string): Promise<void> {
     for (const { lane, last } of await recipients.extents(campaignId)) await removeRange(campaignId, lane, 0, last + 1);
-    await campaigns.remove(campaignId);
+  }
+
+  /** Removes a campaign that nobody has seen yet. */
+  async function withdraw(campaignId: string): Promise<void> {
+    await removeRecipients(campaignId);
+    await campaigns.withdraw(campaignId);
   }
 
   return {
-    remove,
+    async remove(campaignId) {
+      await removeRecipients(campaignId);
+      await campaigns.remove(campaignId);
+    },
 
     load: ({ campaign, source, intake, isNew, publish }) =>
       exclusive(campaign.id, async () => {
@@ -178,13 +186,13 @@ export function createLoader(deps: LoaderDeps): Loader {
           });
           return loaded;
         } catch (error) {
-          await (isNew ? remove(campaign.id) : discard(campaign.id));
+          await (isNew ? withdraw(campaign.id) : discard(campaign.id));
           throw error;
         }
       }),
 
     async recover() {
-      for (const { id, loading } of await campaigns.loading()) await (loading === 2 ? remove(id) : discard(id));
+      for (const { id, loading } of await campaigns.loading()) await (loading === 2 ? withdraw(id) : discard(id));
     },
   };
 }
