@@ -95,7 +95,7 @@ export function createOutbox({
   log,
   retryDelayMs = 2_000,
 }: OutboxDeps): Outbox {
-  const lanes = createLanes(held);
+  const lanes = createLanes(held, clock);
   const settling = createSettling();
   const changes = createMessageChanges({
     database,
@@ -141,6 +141,7 @@ export function createOutbox({
   function added(rows: Message[]): void {
     for (const message of rows) {
       timetable.note(dueOf(message));
+      if (lanes.of(message.instanceId).isDeleted) void endings.end([message], 'cancelled', 'instance_deleted');
       if (message.state === 'queued') sending.queued(message.instanceId);
       if (message.state === 'sending') sending.admitted(message);
     }
@@ -152,8 +153,12 @@ export function createOutbox({
     const lane = lanes.of(instanceId);
     lane.turn += 1;
     const { turn } = lane;
+    lane.client = null;
+    // A row on its way from the table would be found there as interrupted, and handed over twice.
+    await lanes.quiet(instanceId);
+    if (lane.turn !== turn) return;
     lane.inFlight.clear();
-    await changes.flush();
+    if (!(await changes.flush())) throw new Error('what became of messages is not written yet');
     const again = await recovery.interrupted(instanceId);
     // The page may have gone in the meantime.
     if (lane.turn !== turn) return;
@@ -189,14 +194,19 @@ export function createOutbox({
   }
 
   async function doubt(instanceId: string): Promise<void> {
+    await lanes.quiet(instanceId);
     await changes.flush();
     await endings.endAll(instanceId, ['sending'], 'uncertain', 'profile_lost');
   }
 
   async function abandon(instanceId: string, reason: FailureReason): Promise<void> {
     instanceGone(instanceId);
+    const isDeleted = reason === 'instance_deleted';
+    if (isDeleted) lanes.of(instanceId).isDeleted = true;
+    await lanes.quiet(instanceId);
+    await changes.flush();
     await endings.endAll(instanceId, ['sending'], 'uncertain', reason);
-    if (reason === 'instance_deleted') await endings.endAll(instanceId, ['scheduled', 'queued'], 'cancelled', reason);
+    if (isDeleted) await endings.endAll(instanceId, ['scheduled', 'queued'], 'cancelled', reason);
     await follower?.abandoned(instanceId, reason);
   }
 
@@ -229,7 +239,7 @@ export function createOutbox({
     abandon,
     onSent: sending.onSent,
     onAcks: changes.acked,
-    flush: changes.flush,
+    flush: async () => void (await changes.flush()),
     tick,
     close,
   };

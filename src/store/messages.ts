@@ -40,13 +40,13 @@ export interface MessageStore {
   requeue(messages: readonly Message[]): Promise<Message[]>;
   /** Returns messages left in `sending` by a gateway that ended, oldest first. */
   interrupted(instanceId: string): Promise<Message[]>;
-  /** Counts another attempt of messages in `sending` and returns them. */
+  /** Counts another attempt of those that are in `sending`, and returns them. */
   claimAgain(ids: string[]): Promise<Message[]>;
   /** Returns outgoing messages whose last known ack may be out of date. */
   unsettled(input: { instanceId: string; sinceAt: number; limit: number }): Promise<Message[]>;
   /** Moves messages on when the ack is news; returns the rows that changed. */
   applyAcks(trx: Knex.Transaction, input: { instanceId: string; acks: AckUpdate[]; now: number }): Promise<Message[]>;
-  /** Ends outgoing messages that are not accepted yet; returns the rows that changed. */
+  /** Ends outgoing messages that are not accepted yet and have not ended so before; returns the rows that changed. */
   finish(
     trx: Knex.Transaction,
     input: { ids: string[]; state: MessageState; reason: FailureReason | null },
@@ -146,8 +146,12 @@ export function createMessageStore(database: Database): MessageStore {
 
     async claimAgain(ids) {
       if (ids.length === 0) return [];
-      await table().whereIn('id', ids).where({ state: 'sending' }).increment('attempts', 1);
-      return byIds(ids);
+      return database.transaction(async (trx) => {
+        const begun = table(trx).whereIn('id', ids).where({ state: 'sending' });
+        const rows = await read(begun.clone().orderBy('id').forUpdate());
+        await begun.increment('attempts', 1);
+        return rows.map((message) => ({ ...message, attempts: message.attempts + 1 }));
+      });
     },
 
     unsettled: ({ instanceId, sinceAt, limit }) =>
@@ -198,7 +202,13 @@ export function createMessageStore(database: Database): MessageStore {
 
     async finish(trx, { ids, state, reason }) {
       const open = await read(
-        table(trx).whereIn('id', ids).whereIn('state', ['scheduled', 'queued', 'sending', 'uncertain']).forUpdate(),
+        table(trx)
+          .whereIn('id', ids)
+          .whereIn(
+            'state',
+            unaccepted.filter((one) => one !== state),
+          )
+          .forUpdate(),
       );
       if (open.length === 0) return [];
       await table(trx)
@@ -231,6 +241,9 @@ export function createMessageStore(database: Database): MessageStore {
       read(table().where({ instance_id: instanceId }).whereIn('state', states).limit(limit)),
   };
 }
+
+/** In these states WhatsApp Web is not known to have the message. */
+const unaccepted: readonly MessageState[] = ['scheduled', 'queued', 'sending', 'uncertain'];
 
 function groupBy<T>(items: T[], keyOf: (item: T) => unknown): T[][] {
   const groups = new Map<unknown, T[]>();

@@ -13,12 +13,12 @@ import type { Announcer } from '../announcer.ts';
 export interface MessageChanges {
   /** Notes what WhatsApp Web knows of messages; written a moment later, together with what else comes. */
   acked(instanceId: string, acks: SentMessage[]): void;
-  /** Ends messages that WhatsApp Web never took. */
+  /** Ends messages that WhatsApp Web never took; resolves when that is written, or could not be for now. */
   ended(rows: Message[], state: MessageState, reason: FailureReason): Promise<void>;
   /** Runs a transaction that changes messages, and tells of those it returns; what fails is the caller's. */
   write(work: (trx: Knex.Transaction) => Promise<Message[]>): Promise<Message[]>;
-  /** Writes what is noted. */
-  flush(): Promise<void>;
+  /** Writes what is noted; false when the database did not take it, which is tried again. */
+  flush(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -32,6 +32,12 @@ interface MessageChangesDeps {
   log: Logger;
 }
 
+interface End {
+  ids: string[];
+  state: MessageState;
+  reason: FailureReason;
+}
+
 /** What WhatsApp Web knows too may be written late: a crash in between looks it up there. */
 const flushDelayMs = 100;
 const retryDelayMs = 1_000;
@@ -40,8 +46,8 @@ const retryDelayMs = 1_000;
 export function createMessageChanges(deps: MessageChangesDeps): MessageChanges {
   const { database, messages, announcer, clock, log } = deps;
   const noted = new Map<string, AckUpdate[]>();
-  const retries = new Set<NodeJS.Timeout>();
-  let flushing: Promise<void> | null = null;
+  let ends: End[] = [];
+  let flushing: Promise<boolean> | null = null;
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
 
@@ -62,30 +68,35 @@ export function createMessageChanges(deps: MessageChangesDeps): MessageChanges {
   }
 
   /** One transaction for everything that came in meanwhile; a row whose three acks arrived together is written once. */
-  async function flush(): Promise<void> {
+  async function flush(): Promise<boolean> {
     if (timer) clearTimeout(timer);
     timer = null;
     if (flushing) {
       await flushing;
       return flush();
     }
-    if (noted.size === 0) return;
-    const batch = [...noted];
+    if (noted.size === 0 && ends.length === 0) return true;
+    const batch = { acks: [...noted], ends };
     noted.clear();
-    flushing = writeAcks(batch).finally(() => (flushing = null));
-    await flushing;
+    ends = [];
+    flushing = writeBatch(batch).finally(() => (flushing = null));
+    return flushing;
   }
 
-  async function writeAcks(batch: [string, AckUpdate[]][]): Promise<void> {
+  async function writeBatch(batch: { acks: [string, AckUpdate[]][]; ends: End[] }): Promise<boolean> {
     try {
       await database.transaction(async (trx) => {
-        for (const [instanceId, acks] of batch)
+        for (const [instanceId, acks] of batch.acks)
           await tell(trx, await messages.applyAcks(trx, { instanceId, acks, now: clock.now() }));
+        for (const end of batch.ends) await tell(trx, await messages.finish(trx, end));
       });
+      return true;
     } catch (error) {
-      log.error({ error: reasonOf(error) }, 'acks could not be written: trying again');
-      for (const [instanceId, acks] of batch) noted.set(instanceId, [...acks, ...(noted.get(instanceId) ?? [])]);
+      log.error({ error: reasonOf(error) }, 'what became of messages could not be written: trying again');
+      for (const [instanceId, acks] of batch.acks) noted.set(instanceId, [...acks, ...(noted.get(instanceId) ?? [])]);
+      ends = [...batch.ends, ...ends];
       if (!closed) timer ??= setTimeout(() => void flush(), retryDelayMs);
+      return false;
     }
   }
 
@@ -97,23 +108,12 @@ export function createMessageChanges(deps: MessageChangesDeps): MessageChanges {
     });
 
   async function ended(rows: Message[], state: MessageState, reason: FailureReason): Promise<void> {
-    const ids = rows.map((message) => message.id);
-    try {
-      await write((trx) => messages.finish(trx, { ids, state, reason }));
-    } catch (error) {
-      log.error({ error: reasonOf(error) }, 'the end of messages could not be written: trying again');
-      if (closed) return;
-      const retry = setTimeout(() => {
-        retries.delete(retry);
-        void ended(rows, state, reason);
-      }, retryDelayMs);
-      retries.add(retry);
-    }
+    ends.push({ ids: rows.map((message) => message.id), state, reason });
+    await flush();
   }
 
   async function close(): Promise<void> {
     closed = true;
-    for (const retry of retries) clearTimeout(retry);
     await flush();
   }
 

@@ -1,5 +1,6 @@
 import type { OutgoingContent } from '../../model/content.ts';
 import type { Message } from '../../model/message.ts';
+import type { Clock } from '../../model/time.ts';
 import type { WhatsAppClient } from '../../whatsapp/client.ts';
 
 /** One instance's sender. */
@@ -16,6 +17,8 @@ export interface Lane {
   draining: boolean;
   /** Counts the pages that came and went. */
   turn: number;
+  /** The instance is deleted: what is still written for it is not sent. */
+  isDeleted: boolean;
 }
 
 /** A kind of content that can be sent. */
@@ -30,13 +33,17 @@ export interface Lanes extends Iterable<[instanceId: string, lane: Lane]> {
   /** Says in which state a new row is to be written: `sending` when the page can take it at once, and then its place is kept. */
   admit(instanceId: string, type?: ContentType): 'queued' | 'sending';
   released(instanceId: string): void;
+  /** Resolves when no row is between the table and the page: taken from the queue, or admitted, but not handed over. */
+  quiet(instanceId: string): Promise<void>;
 }
 
 /** Messages handed to the page ahead; it sends them one after another. */
 const pageDepth = 16;
 
+const quietPollMs = 20;
+
 /** Returns no senders; each is there when it is first asked for. */
-export function createLanes(held: HeldTypes): Lanes {
+export function createLanes(held: HeldTypes, clock: Pick<Clock, 'sleep'>): Lanes {
   const lanes = new Map<string, Lane>();
 
   function of(instanceId: string): Lane {
@@ -50,6 +57,7 @@ export function createLanes(held: HeldTypes): Lanes {
         pumping: false,
         draining: false,
         turn: 0,
+        isDeleted: false,
       };
       lanes.set(instanceId, lane);
     }
@@ -70,6 +78,11 @@ export function createLanes(held: HeldTypes): Lanes {
 
     released(instanceId) {
       of(instanceId).reserved -= 1;
+    },
+
+    async quiet(instanceId) {
+      const lane = of(instanceId);
+      while (lane.pumping || lane.reserved > 0) await clock.sleep(quietPollMs);
     },
   };
 }
