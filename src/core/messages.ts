@@ -97,7 +97,9 @@ export function createMessages(deps: MessagesDeps): Messages {
     if (sendAt === null && !input.queueUnlinked) await deps.features.require(instance.id, featureOf(content));
     if (sendAt !== null && isMediaContent(content)) await deps.keepMedia(content.media.mediaId, sendAt);
 
-    const message = await write(input, { chat, content, sendAt });
+    const { message, isRepeat } = await write(input, { chat, content, sendAt });
+    // The result may have been told while this request was refused: whoever waited for it now would wait in vain.
+    if (isRepeat) return answerTo(input, message);
     // The page works while the disk does; the caller is told when both are done.
     const [settled] = await Promise.all([
       outbox.settled(message.id, sendAt === null ? (input.waitMs ?? 0) : 0),
@@ -112,11 +114,11 @@ export function createMessages(deps: MessagesDeps): Messages {
     return message;
   }
 
-  /** One commit; a message that the page can take at once is written as `sending` and saves a second. */
+  /** One commit; a message that the page can take at once is written as `sending` and saves a second. A repeat that came at the same time writes none. */
   async function write(
     input: SendInput,
     { chat, content, sendAt }: { chat: Jid; content: OutgoingContent; sendAt: number | null },
-  ): Promise<Message> {
+  ): Promise<{ message: Message; isRepeat: boolean }> {
     const { instance, priority, ttlSeconds } = input;
     const now = clock.now();
     const state = sendAt === null ? outbox.admit(instance.id, content.type) : 'scheduled';
@@ -133,11 +135,11 @@ export function createMessages(deps: MessagesDeps): Messages {
     } catch (error) {
       if (state === 'sending') outbox.released(message.instanceId);
       const first = await repeated(message.accountId, input.idempotency);
-      if (first) return first;
+      if (first) return { message: first, isRepeat: true };
       throw error;
     }
     outbox.added([message]);
-    return message;
+    return { message, isRepeat: false };
   }
 
   async function repeated(accountId: string, request: IdempotencyKey | undefined): Promise<Message | null> {
