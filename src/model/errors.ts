@@ -69,6 +69,7 @@ export class GatewayError extends Error {
 const outages: Record<string, { code: ErrorCode; retryAfterSeconds: number }> = {
   ...named('storage_full', 60, ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'ER_DISK_FULL', 'ER_RECORD_FILE_FULL']),
   ...named('unavailable', 5, [
+    'DATABASE_TIMEOUT',
     'SQLITE_BUSY',
     'ER_LOCK_DEADLOCK',
     'ER_LOCK_WAIT_TIMEOUT',
@@ -95,6 +96,11 @@ export function toGatewayError(error: unknown): GatewayError {
   if (outage)
     return new GatewayError(outage.code, undefined, { cause: error, retryAfterSeconds: outage.retryAfterSeconds });
   return new GatewayError('internal_error', undefined, { cause: error });
+}
+
+/** Tells whether what failed may have been written all the same: the database was lost while it committed. */
+export function isUndecided(error: unknown): boolean {
+  return (error as { undecided?: boolean } | null)?.undecided === true;
 }
 
 /** Returns what an unknown thrown value says: whatsapp-web.js throws strings as well as Errors. */

@@ -1,10 +1,10 @@
-import { mkdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, resolve } from 'node:path';
-import knex, { type Knex } from 'knex';
+import { resolve } from 'node:path';
+import type { Knex } from 'knex';
 import { migrations } from '../../migrations/index.ts';
 import { GatewayError } from '../model/errors.ts';
+import { openMysql } from './mysql.ts';
 import { nextNumber } from './sequences.ts';
+import { openSqlite } from './sqlite.ts';
 import { createWalFlush } from './wal-flush.ts';
 
 /** A connection pool or a transaction: what every store function runs its statements on. */
@@ -18,6 +18,8 @@ export interface Database {
   transaction<T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T>;
   /** Runs one statement, repeated like a transaction. */
   statement<T>(work: () => PromiseLike<T>): Promise<T>;
+  /** Counts the commits of which nobody can say whether they happened: after one, what memory holds of the rows may be wrong. */
+  undecided(): number;
   /** Resolves when everything committed so far survives a power cut; what a caller is told is kept must wait for it. */
   flushed(): Promise<void>;
   /** Brings the schema up to date and returns the names of what was run. @throws GatewayError conflict when the schema is newer than the program */
@@ -30,24 +32,25 @@ export interface Database {
 }
 
 const deadlockAttempts = 4;
+const defaultTimeoutMs = 8_000;
 
-/** knex prints to the console what it throws as well; the one who catches it logs it. With `compileSqlOnError: false` it names the statement without its values: they are people's texts, numbers and addresses. */
-const quiet: Knex.Logger = { warn: () => undefined, error: () => undefined, debug: () => undefined };
-
-/** Opens `sqlite:PATH` or `mysql://…`; connecting happens at first use. */
-export function createDatabase(url: string): Database {
+/** Opens `sqlite:PATH` or `mysql://…`; connecting happens at first use. A statement, or the wait for a lock, that takes longer than `timeoutMs` fails. */
+export function createDatabase(url: string, { timeoutMs = defaultTimeoutMs } = {}): Database {
   const engine = url.startsWith('sqlite:') ? 'sqlite' : 'mysql';
   const file = engine === 'sqlite' ? resolve(url.slice('sqlite:'.length)) : null;
-  const pool = file ? openSqlite(file) : openMysql(url);
+  let undecided = 0;
+  const pool = file ? openSqlite(file, timeoutMs) : openMysql({ url, timeoutMs, undecided: () => (undecided += 1) });
   // MySQL and MariaDB flush at each commit (innodb_flush_log_at_trx_commit = 1, their default).
   const flushed = file ? createWalFlush(file) : () => Promise.resolve();
 
   async function statement<T>(work: () => PromiseLike<T>): Promise<T> {
+    const until = performance.now() + timeoutMs;
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await work();
       } catch (error) {
-        if (attempt >= deadlockAttempts || !isDeadlock(error)) throw error;
+        // A deadlock's victim is rolled back for certain; what may have been committed must never be repeated here.
+        if (attempt >= deadlockAttempts || !isDeadlock(error) || performance.now() > until) throw error;
       }
     }
   }
@@ -56,9 +59,11 @@ export function createDatabase(url: string): Database {
     statement(() => pool.transaction(work));
 
   async function migrate(): Promise<string[]> {
-    await knownSchema(pool);
-    const [, names] = (await pool.migrate.latest(migrationConfig)) as [number, string[]];
-    return names;
+    const { missing } = await knownSchema(pool);
+    if (missing.length === 0 || file) return latest(pool);
+    // A migration may take longer than any other statement.
+    const patient = openMysql({ url, timeoutMs: null });
+    return latest(patient).finally(() => patient.destroy());
   }
 
   async function assertMigrated(): Promise<void> {
@@ -76,12 +81,18 @@ export function createDatabase(url: string): Database {
     engine,
     transaction,
     statement,
+    undecided: () => undecided,
     flushed,
     migrate,
     assertMigrated,
     assertWritable,
     close: () => pool.destroy(),
   };
+}
+
+async function latest(pool: Knex): Promise<string[]> {
+  const [, names] = (await pool.migrate.latest(migrationConfig)) as [number, string[]];
+  return names;
 }
 
 const migrationConfig: Knex.MigratorConfig = {
@@ -114,83 +125,7 @@ async function schemaState(pool: Knex): Promise<{ missing: string[]; unknown: st
   };
 }
 
-function openSqlite(filename: string): Knex {
-  mkdirSync(dirname(filename), { recursive: true });
-  return knex({
-    client: libsqlClient(),
-    log: quiet,
-    compileSqlOnError: false,
-    connection: { filename },
-    useNullAsDefault: true,
-    // One connection: SQLite has one writer, and a statement takes microseconds.
-    pool: {
-      min: 1,
-      max: 1,
-      afterCreate: (
-        connection: { exec(sql: string): void },
-        done: (error: Error | null, connection: unknown) => void,
-      ) => {
-        // A commit survives the process; `flushed` makes it survive a power cut.
-        connection.exec(
-          'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;',
-        );
-        done(null, connection);
-      },
-    },
-  });
-}
-
-function openMysql(url: string): Knex {
-  return knex({
-    client: 'mysql2',
-    log: quiet,
-    compileSqlOnError: false,
-    connection: { uri: url.replace(/^mariadb:/, 'mysql:'), charset: 'utf8mb4' } as Knex.MySql2ConnectionConfig,
-    pool: {
-      min: 0,
-      max: 10,
-      // Rows are claimed by conditional updates, so the gap locks of the default level would only cost deadlocks.
-      afterCreate: (connection: MysqlConnection, done: (error: Error | null, connection: unknown) => void) =>
-        connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', (error) => done(error, connection)),
-    },
-  });
-}
-
-interface MysqlConnection {
-  query(sql: string, done: (error: Error | null) => void): void;
-}
-
-/** knex's better-sqlite3 dialect on `libsql`, which has the same API and ships prebuilt binaries inside npm packages. */
-function libsqlClient(): typeof Knex.Client {
-  const require = createRequire(import.meta.url);
-  const BetterSqlite3 = require('knex/lib/dialects/better-sqlite3/index.js') as new (...args: unknown[]) => Knex.Client;
-  return class extends BetterSqlite3 {
-    _driver(): unknown {
-      return keepStatements(require('libsql') as LibsqlDatabase);
-    }
-  } as unknown as typeof Knex.Client;
-}
-
-type LibsqlDatabase = new (...args: unknown[]) => { prepare(sql: string): unknown };
-
-const keptStatements = 200;
-
-/** knex prepares every statement anew; the 200 latest are kept, which halves the time of a small one. */
-function keepStatements(Database: LibsqlDatabase): LibsqlDatabase {
-  return class extends Database {
-    private readonly kept = new Map<string, unknown>();
-
-    override prepare(sql: string): unknown {
-      const statement = this.kept.get(sql) ?? super.prepare(sql);
-      this.kept.delete(sql);
-      this.kept.set(sql, statement);
-      if (this.kept.size > keptStatements) this.kept.delete(this.kept.keys().next().value!);
-      return statement;
-    }
-  };
-}
-
 function isDeadlock(error: unknown): boolean {
   const code = (error as { code?: string }).code;
-  return code === 'ER_LOCK_DEADLOCK' || code === 'ER_LOCK_WAIT_TIMEOUT' || code === 'SQLITE_BUSY';
+  return code === 'ER_LOCK_DEADLOCK' || code === 'ER_LOCK_WAIT_TIMEOUT';
 }
