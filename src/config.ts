@@ -39,6 +39,9 @@ export interface Config {
   instanceMemoryLimitMb: number;
   syncSendTimeoutMs: number;
   webhookAllowCidrs: string[];
+  webhookAllowPorts: number[];
+  webhookHttpsOnly: boolean;
+  outboundProxy: string | null;
   webhookTimeoutMs: number;
   webhookBodyMaxBytes: number;
   webhookRetentionDays: number;
@@ -197,6 +200,21 @@ export const settings = {
     key: 'webhookAllowCidrs',
     schema: cidrs.default([]),
     doc: 'Private networks that webhooks and media may be fetched from, e.g. `192.168.1.0/24,127.0.0.1/32`.',
+  },
+  WEBHOOK_ALLOW_PORTS: {
+    key: 'webhookAllowPorts',
+    schema: Joi.array().items(Joi.number().port().min(1)).default([]),
+    doc: 'Ports below 443 that webhooks and media may be fetched from beside 80, e.g. `81,8`; those above are open.',
+  },
+  WEBHOOK_HTTPS_ONLY: {
+    key: 'webhookHttpsOnly',
+    schema: onOff.default(false),
+    doc: 'Refuses webhooks and media at `http://` addresses.',
+  },
+  OUTBOUND_PROXY: {
+    key: 'outboundProxy',
+    schema: optional.uri({ scheme: ['http', 'https'] }).default(null),
+    doc: 'HTTP proxy through which webhooks go out and media are fetched, `http://[user:password@]host:port`. It resolves names and decides over their addresses, as smokescreen does; addresses that are named as such are still judged here.',
   },
   WEBHOOK_TIMEOUT_MS: {
     key: 'webhookTimeoutMs',
@@ -369,7 +387,7 @@ function rawValue(setting: Setting, text: string | undefined): unknown {
 }
 
 function describe(name: string, text: string | undefined): string {
-  if (/SECRET|TOKEN|DATABASE_URL/.test(name)) return 'set';
+  if (/SECRET|TOKEN|DATABASE_URL|OUTBOUND_PROXY/.test(name)) return 'set';
   return text === undefined ? 'not set' : `\`${text}\``;
 }
 

@@ -1,4 +1,4 @@
-import { promises as dns, type LookupAddress, type LookupOptions } from 'node:dns';
+import type { LookupAddress, LookupOptions } from 'node:dns';
 import type { Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import {
@@ -10,16 +10,21 @@ import {
   loopbacks,
 } from './model/address.ts';
 import { failed } from './outbound-answer.ts';
+import { createDenied, type DeniedTarget } from './outbound-denied.ts';
+import { createLookup, type Lookup } from './outbound-dns.ts';
 
 /** Where connections may go. */
 export interface GuardOptions extends AddressRules {
-  /** Never reached, whatever the networks allow: the gateway's own listener, the database. Addresses, not names. */
-  denyTargets?: readonly { address: string; port: number }[];
+  /** Never reached, whatever the networks allow: the gateway's own listener, the database. */
+  denyTargets?: readonly DeniedTarget[];
   /** Resolves a host name; the machine's resolver by default. */
-  lookup?: (hostname: string) => Promise<LookupAddress[]>;
+  lookup?: Lookup;
+  /** An HTTP proxy through which everything goes: it resolves names, and decides over what they resolve to. */
+  proxyUrl?: string | null;
 }
 
-const connectTimeoutMs = 5_000;
+/** For a connection, with the look-up of its name. */
+export const connectTimeoutMs = 5_000;
 
 /** Decides over addresses, when a URL is named and again when it is dialled. */
 interface Guard {
@@ -36,8 +41,8 @@ interface Guard {
 /** Returns the guard. */
 export function createGuard(options: GuardOptions): Guard {
   const filter = createAddressFilter(options);
-  const lookup = options.lookup ?? ((hostname: string) => dns.lookup(hostname, { all: true, verbatim: true }));
-  const denied = new Set(options.denyTargets?.map(({ address, port }) => `${address} ${port}`));
+  const lookup = createLookup(options.lookup);
+  const isDenied = createDenied(options.denyTargets ?? [], { lookup });
   const privateOrigins = new Set<string>();
 
   /** Returns the addresses of a host; one bad address among them spoils all (B3.3). */
@@ -87,14 +92,22 @@ export function createGuard(options: GuardOptions): Guard {
       }
       connect(target, (error, socket) => {
         if (error) return done(error, null);
-        const { remoteAddress, remotePort } = socket as Socket;
-        const peer = remoteAddress?.replace(/^::ffff:(?=\d+\.)/i, '');
-        if (peer === undefined || !filter.isAllowed(peer) || denied.has(`${peer} ${remotePort}`)) {
-          socket.destroy();
-          return done(blocked(`connected to ${peer ?? 'nobody'}`), null);
+        const { remoteAddress = '', remotePort = 0 } = socket as Socket;
+        const peer = remoteAddress.replace(/^::ffff:(?=\d+\.)/i, '');
+        const verdict = filter.isAllowed(peer) ? isDenied(peer, remotePort) : true;
+        const decide = (isBad: boolean): void => {
+          if (isBad) {
+            socket.destroy();
+            return done(blocked(`connected to ${peer || 'nobody'}`), null);
+          }
+          if (!isPublicAddress(peer)) privateOrigins.add(originOf(target));
+          done(null, socket);
+        };
+        if (typeof verdict === 'boolean') return decide(verdict);
+        void decideLater(); // It does not reject.
+        async function decideLater() {
+          decide(await (verdict as Promise<boolean>));
         }
-        if (!isPublicAddress(peer)) privateOrigins.add(originOf(target));
-        return done(null, socket);
       });
     };
   }
@@ -104,13 +117,18 @@ export function createGuard(options: GuardOptions): Guard {
 
     async assertAllowed(url) {
       const literal = filter.literalOf(url);
+      if (literal === null && options.proxyUrl) return;
       const addresses = literal === null ? await resolve(url.hostname) : [{ address: literal }];
       const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-      if (addresses.some(({ address }) => denied.has(`${address} ${port}`))) throw blocked(url.host);
+      for (const { address } of addresses) if (await isDenied(address, port)) throw blocked(url.host);
     },
 
     connect: createGuardedConnect(),
-    isPrivate: (origin) => privateOrigins.has(origin),
+
+    isPrivate(origin) {
+      const literal = filter.literalOf(new URL(origin));
+      return privateOrigins.has(origin) || (literal !== null && !isPublicAddress(literal));
+    },
   };
 }
 

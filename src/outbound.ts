@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import {
   cleanText,
   filenameOf,
@@ -10,7 +10,7 @@ import {
   toFailure,
   tooLate,
 } from './outbound-answer.ts';
-import { createGuard, type GuardOptions } from './outbound-guard.ts';
+import { connectTimeoutMs, createGuard, type GuardOptions } from './outbound-guard.ts';
 import { dispatchPost } from './outbound-post.ts';
 
 /** How the guarded fetch is set up. */
@@ -52,6 +52,12 @@ export interface Outbound {
   close(): Promise<void>;
 }
 
+const connections = {
+  pipelining: 1,
+  // Every delivery has its own connection in reach: the lanes of the webhook worker are the limit, and two endpoints of one origin do not wait for each other.
+  connections: 64,
+  maxHeaderSize: 32 * 1024,
+};
 const keptBodyBytes = 1024;
 const readBodyBytes = 64 * 1024;
 const headersTimeoutMs = 15_000;
@@ -61,13 +67,9 @@ const bodyTimeoutMs = 5000;
 /** Returns the guarded fetch. */
 export function createOutbound(options: OutboundOptions): Outbound {
   const guard = createGuard(options);
-  const agent = new Agent({
-    connect: guard.connect,
-    pipelining: 1,
-    // Every delivery has its own connection in reach: the lanes of the webhook worker are the limit, and two endpoints of one origin do not wait for each other.
-    connections: 64,
-    maxHeaderSize: 32 * 1024,
-  });
+  const { proxyUrl = null } = options;
+  const agent =
+    proxyUrl === null ? new Agent({ ...connections, connect: guard.connect }) : createProxyAgent(proxyUrl, connections);
 
   /** URLs that were found good: receivers are asked again and again. Whether an address may be dialled is decided when it is. */
   const known = new Map<string, { url: URL; path: string }>();
@@ -111,6 +113,8 @@ export function createOutbound(options: OutboundOptions): Outbound {
 
     async post(text, { body, headers, timeoutMs }) {
       const { url, path } = parsed(text);
+      // No connection of ours shows where it led.
+      if (proxyUrl !== null) await guard.assertAllowed(url);
       const startedAt = performance.now();
       const answer = await dispatchPost(
         agent,
@@ -141,6 +145,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
 
     async download(text, { maxBytes, timeoutMs }) {
       const url = guard.parse(text);
+      if (proxyUrl !== null) await guard.assertAllowed(url);
       const deadline = createDeadline(timeoutMs);
       try {
         const answer = await request(url, {
@@ -168,6 +173,12 @@ export function createOutbound(options: OutboundOptions): Outbound {
 
     close: () => agent.destroy(),
   };
+}
+
+/** Everything goes through a tunnel of the proxy, `http:` too: what the proxy refuses is no answer of the receiver then. */
+function createProxyAgent(uri: string, options: typeof connections): Dispatcher {
+  const within = { timeout: connectTimeoutMs };
+  return new ProxyAgent({ ...options, uri, proxyTls: within, requestTls: within });
 }
 
 /** Aborts everything that is left of a request when its whole time is over. */

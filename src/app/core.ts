@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
@@ -36,8 +35,8 @@ import { type WebRecorder, createWebRecorder } from '../core/web-recorder.ts';
 import { type Webhooks, createWebhooks } from '../core/webhooks.ts';
 import { webhookDialects } from '../dialects/index.ts';
 import type { JobDeps } from '../jobs/index.ts';
-import { isLocalhost, loopbacks } from '../model/address.ts';
 import type { Clock } from '../model/time.ts';
+import type { DeniedTarget } from '../outbound-denied.ts';
 import { createOutbound } from '../outbound.ts';
 import { createAccountStore } from '../store/accounts.ts';
 import { createAmendmentStore } from '../store/amendments.ts';
@@ -132,6 +131,9 @@ export async function buildCore(parts: CoreParts): Promise<BuiltCore> {
   // ---- what goes to other machines ----
   const outbound = createOutbound({
     allowCidrs: config.webhookAllowCidrs,
+    allowPorts: config.webhookAllowPorts,
+    httpsOnly: config.webhookHttpsOnly,
+    proxyUrl: config.outboundProxy,
     denyTargets: ownTargets(config, parts.port),
   });
   onClose(() => outbound.close());
@@ -324,19 +326,9 @@ export async function buildCore(parts: CoreParts): Promise<BuiltCore> {
 }
 
 /** What no webhook and no media URL may reach, whatever networks are allowed: this gateway and its database. */
-function ownTargets(config: Config, port: number): { address: string; port: number }[] {
-  const places = [
-    { host: config.host, port },
-    { host: 'localhost', port },
-  ];
-  if (config.databaseUrl.includes('://')) {
-    const { hostname, port: databasePort } = new URL(config.databaseUrl);
-    places.push({ host: hostname, port: Number(databasePort || 3306) });
-  }
-  return places.flatMap((place) => addressesOf(place.host).map((address) => ({ address, port: place.port })));
-}
-
-function addressesOf(host: string): string[] {
-  if (isLocalhost(host)) return [...loopbacks];
-  return isIP(host) ? [host] : [];
+function ownTargets(config: Config, port: number): DeniedTarget[] {
+  const targets = [config.host, 'localhost'].map((host) => ({ host, port }));
+  if (!config.databaseUrl.includes('://')) return targets;
+  const { hostname, port: databasePort } = new URL(config.databaseUrl);
+  return [...targets, { host: hostname.replace(/^\[|\]$/g, ''), port: Number(databasePort || 3306) }];
 }

@@ -25,10 +25,10 @@ function shown(name: string, value: Config[keyof Config]): string {
   if (value === null || (Array.isArray(value) && value.length === 0)) return '-';
   if (/SECRET|TOKEN/.test(name)) return '(hidden)';
   const text = Array.isArray(value) ? value.join(name === 'CHROMIUM_ARGS' ? ' ' : ',') : String(value);
-  return name === 'DATABASE_URL' ? withoutPassword(text) : text;
+  return name === 'DATABASE_URL' || name === 'OUTBOUND_PROXY' ? withoutPassword(text) : text;
 }
 
-/** Returns a database address that may be shown. */
+/** Returns an address, of a database or a proxy, that may be shown. */
 export function withoutPassword(url: string): string {
   return url.replace(/^(\w+:\/\/[^:@/]*):.*@/, '$1:***@');
 }

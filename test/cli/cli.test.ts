@@ -236,12 +236,14 @@ describe('config', () => {
       ...env,
       SECRET_KEY: 'k'.repeat(40),
       DATABASE_URL: 'mysql://wap:p@ss:word@db/wap',
+      OUTBOUND_PROXY: 'http://wap:hush@proxy:3128',
     });
     for (const name of Object.keys(settings)) expect(out).toContain(name);
     expect(out).toMatch(/^PORT +\d+ +set /m);
     expect(out).toMatch(/^LOG_LEVEL +info +default /m);
     expect(out).toContain('mysql://wap:***@db/wap');
-    expect(out).not.toMatch(/kkkk|p@ss/);
+    expect(out).toContain('http://wap:***@proxy:3128');
+    expect(out).not.toMatch(/kkkk|p@ss|hush/);
   });
 });
 

@@ -283,6 +283,7 @@ forEachDatabase((open, engine) => {
       await start({ SECRET_KEY: hidden.wrongSecret, SECRET_KEY_PREVIOUS: hidden.wrongSecret }),
       await start({ BOOTSTRAP_API_SECRET: `${hidden.userinfo} with spaces` }),
       await start({ METRICS_TOKEN: `${hidden.userinfo} with spaces` }),
+      await start({ OUTBOUND_PROXY: `ftp://me:${hidden.proxyPassword}@127.0.0.1:9` }),
     ];
     if (engine === 'mysql') {
       const url = new URL(db.url);
