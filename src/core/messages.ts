@@ -2,7 +2,7 @@ import { type ContentInput, isMediaContent, type OutgoingContent } from '../mode
 import { type ErrorCode, GatewayError } from '../model/errors.ts';
 import { featureOf } from '../model/features.ts';
 import type { Instance, InstanceState } from '../model/instance.ts';
-import { bareMessageId, type Jid } from '../model/jid.ts';
+import { bareMessageId, isGroup, type Jid } from '../model/jid.ts';
 import type { FailureReason, Message, MessageState, Priority } from '../model/message.ts';
 import { parseAddress } from '../model/phone.ts';
 import type { Clock } from '../model/time.ts';
@@ -204,11 +204,14 @@ function tooFar(): GatewayError {
 
 /** Returns the error that a caller who waits is told for a failed message. */
 function failure(message: Message): GatewayError {
-  const { code, sentence } = failures[message.reason ?? 'rejected_by_whatsapp'];
+  const reason = message.reason ?? 'rejected_by_whatsapp';
+  const { code, sentence } = reason === 'chat_not_found' && isGroup(message.chat) ? noGroup : failures[reason];
   return new GatewayError(code, sentence.replace('{chat}', message.chat.split('@')[0]!), {
     details: { id: message.waKey, reason: message.reason },
   });
 }
+
+const noGroup = { code: 'not_on_whatsapp', sentence: 'There is no group {chat}, or the number is not in it' } as const;
 
 const failures: Record<FailureReason, { code: ErrorCode; sentence: string }> = {
   not_on_whatsapp: { code: 'not_on_whatsapp', sentence: '{chat} is not on WhatsApp' },

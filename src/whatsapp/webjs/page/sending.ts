@@ -62,7 +62,7 @@ export const sending: BridgePart = (bridge, page) => {
     const isPerson = wid.server === 'c.us' || wid.isUser?.();
     if (isPerson && !Chat.get(wid) && (await isUnknown(wid)))
       return { kind: 'refused', waId, reason: 'not_on_whatsapp', detail: `${message.chat} is not on WhatsApp` };
-    const chat = await page.WWebJS.getChat(message.chat, { getAsModel: false });
+    const chat = await findChat(message.chat, isPerson);
     if (!chat)
       return { kind: 'refused', waId, reason: 'chat_not_found', detail: `WhatsApp Web has no chat ${message.chat}` };
 
@@ -77,6 +77,23 @@ export const sending: BridgePart = (bridge, page) => {
     const stored = Msg.get(text(key));
     if (!stored) throw new Error('WhatsApp Web did not store the message');
     return { kind: 'accepted', waId, waKey: text(key), ack: (stored.ack ?? 0) as Ack };
+  }
+
+  /** Returns null when there is none. The page throws for a group that does not exist, or that the number is not in. */
+  async function findChat(jid: string, isPerson: boolean): Promise<any> {
+    try {
+      return await page.WWebJS.getChat(jid, { getAsModel: false });
+    } catch (error: any) {
+      if (isPerson || !wasAnswered(error)) throw error;
+      return null;
+    }
+  }
+
+  /** A line that is down, and a server that is busy, say nothing about the chat: the message is tried again. */
+  function wasAnswered(error: any): boolean {
+    const { state, stream } = page.require('WAWebSocketModel').Socket;
+    const status = Number(error?.status ?? error?.statusCode ?? 0);
+    return state === 'CONNECTED' && stream === 'CONNECTED' && status < 500 && ![408, 429].includes(status);
   }
 
   /** A text without its preview is better than none. */
