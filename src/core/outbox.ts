@@ -12,7 +12,7 @@ import { createMessageChanges } from './outbox/changes.ts';
 import { createEndings } from './outbox/endings.ts';
 import { type ContentType, createLanes, type HeldTypes } from './outbox/lanes.ts';
 import { createRecovery } from './outbox/recovery.ts';
-import { createSending, maxAttempts } from './outbox/sending.ts';
+import { createSending } from './outbox/sending.ts';
 import { createSettling } from './outbox/settling.ts';
 import { createTimetable } from './outbox/timetable.ts';
 
@@ -82,43 +82,23 @@ const nothing: ReadonlySet<ContentType> = new Set();
 const drainPollMs = 100;
 
 /** Returns the outbox over all instances. */
-export function createOutbox({
-  database,
-  messages,
-  due,
-  announcer,
-  follower,
-  readBase64,
-  held = () => nothing,
-  sendEnded,
-  clock,
-  log,
-  retryDelayMs = 2_000,
-}: OutboxDeps): Outbox {
-  const lanes = createLanes(held, clock);
-  const settling = createSettling();
-  const changes = createMessageChanges({
-    database,
+export function createOutbox(deps: OutboxDeps): Outbox {
+  const {
     messages,
-    announcer,
-    ...(follower ? { changed: follower.changed } : {}),
-    clock,
-    log,
-  });
-  const endings = createEndings({ changes, messages, due, settling, sendEnded, clock, log });
-  const sending = createSending({
-    messages,
-    lanes,
-    changes,
-    endings,
-    settling,
+    due,
+    follower,
     readBase64,
-    held,
+    held = () => nothing,
     sendEnded,
     clock,
     log,
-    retryDelayMs,
-  });
+    retryDelayMs = 2_000,
+  } = deps;
+  const lanes = createLanes(held, clock);
+  const settling = createSettling();
+  const changes = createMessageChanges({ ...deps, ...(follower && { changed: follower.changed }) });
+  const endings = createEndings({ changes, messages, due, settling, sendEnded, clock, log });
+  const sending = createSending({ messages, lanes, endings, readBase64, clock, log, retryDelayMs });
   const timetable = createTimetable({
     due,
     write: changes.write,
@@ -127,16 +107,7 @@ export function createOutbox({
     clock,
     log,
   });
-  const recovery = createRecovery({
-    messages,
-    changes,
-    endings,
-    held,
-    note: timetable.note,
-    maxAttempts,
-    clock,
-    log,
-  });
+  const recovery = createRecovery({ messages, changes, endings, held, note: timetable.note, clock, log });
 
   function added(rows: Message[]): void {
     for (const message of rows) {

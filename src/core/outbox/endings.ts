@@ -1,15 +1,19 @@
 import type { Logger } from 'pino';
-import type { FailureReason, Message, MessageState } from '../../model/message.ts';
+import { type FailureReason, type Message, type MessageState, stateOfAck } from '../../model/message.ts';
 import type { Clock } from '../../model/time.ts';
 import type { MessageDueStore } from '../../store/message-due.ts';
 import type { MessageStore } from '../../store/messages.ts';
+import type { SentMessage } from '../../whatsapp/client.ts';
 import type { MessageChanges } from './changes.ts';
 import type { Settling } from './settling.ts';
 
-/** Ends messages that WhatsApp Web never took: the row, the log, and who waits. */
+/** How the way to WhatsApp Web ends for a message, taken or not: the row, the log, and who waits. */
 export interface Endings {
-  /** Tells of messages whose end is written. */
+  /** WhatsApp Web has the message: what becomes of it then, acks tell. */
+  accepted(message: Message, sent: SentMessage): void;
+  /** Tells of messages that WhatsApp Web never took, and whose end is written. */
   tell(messages: readonly Message[]): void;
+  /** Ends messages that WhatsApp Web never took. */
   end(rows: readonly Message[], state: MessageState, reason: FailureReason): Promise<void>;
   /** Ends everything of an instance that is in one of these states, however much that is. */
   endAll(instanceId: string, from: readonly MessageState[], state: MessageState, reason: FailureReason): Promise<void>;
@@ -20,7 +24,7 @@ export interface Endings {
 }
 
 interface EndingsDeps {
-  changes: Pick<MessageChanges, 'ended' | 'write'>;
+  changes: Pick<MessageChanges, 'acked' | 'ended' | 'write'>;
   messages: Pick<MessageStore, 'inStates'>;
   due: Pick<MessageDueStore, 'cancel'>;
   settling: Pick<Settling, 'settle'>;
@@ -52,7 +56,15 @@ export function createEndings({ changes, messages, due, settling, sendEnded, clo
     return changes.ended([...rows], state, reason);
   }
 
+  function accepted(message: Message, sent: SentMessage): void {
+    changes.acked(message.instanceId, [sent]);
+    log.debug({ instance: message.instanceId, message: message.waId, ack: sent.ack }, 'message accepted');
+    sendEnded?.(message, 'accepted');
+    settling.settle({ ...message, state: stateOfAck(sent.ack), ack: sent.ack, waKey: sent.waKey });
+  }
+
   return {
+    accepted,
     tell,
     end,
 

@@ -9,6 +9,9 @@ interface HandOver {
   missing: { message: Message; detail: string }[];
 }
 
+/** How often a message is handed to the page at most. */
+export const maxAttempts = 5;
+
 /** Returns what turns messages into what the page is handed, files included. */
 export function createHandOver(readBase64: (mediaId: string) => Promise<string>) {
   async function toClientMessage(message: Message): Promise<ClientMessage> {

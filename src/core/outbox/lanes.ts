@@ -30,6 +30,7 @@ export type HeldTypes = (instanceId: string) => ReadonlySet<ContentType>;
 /** The senders of all instances. */
 export interface Lanes extends Iterable<[instanceId: string, lane: Lane]> {
   of(instanceId: string): Lane;
+  held: HeldTypes;
   /** Says in which state a new row is to be written: `sending` when the page can take it at once, and then its place is kept. */
   admit(instanceId: string, type?: ContentType): 'queued' | 'sending';
   released(instanceId: string): void;
@@ -66,6 +67,7 @@ export function createLanes(held: HeldTypes, clock: Pick<Clock, 'sleep'>): Lanes
 
   return {
     of,
+    held,
     [Symbol.iterator]: () => lanes[Symbol.iterator](),
 
     admit(instanceId, type) {

@@ -5,6 +5,7 @@ import { type DueMessage, dueOf } from '../../store/message-due.ts';
 import type { MessageStore } from '../../store/messages.ts';
 import type { WhatsAppClient } from '../../whatsapp/client.ts';
 import type { MessageChanges } from './changes.ts';
+import { maxAttempts } from './hand-over.ts';
 import type { HeldTypes } from './lanes.ts';
 import type { Endings } from './endings.ts';
 
@@ -25,7 +26,6 @@ interface RecoveryDeps {
   held: HeldTypes;
   /** Takes note of times at which something happens to messages. */
   note(due: readonly DueMessage[]): void;
-  maxAttempts: number;
   clock: Clock;
   log: Logger;
 }
@@ -35,7 +35,7 @@ const reconciledAtOnce = 500;
 
 /** Returns what makes good. */
 export function createRecovery(deps: RecoveryDeps): Recovery {
-  const { messages, changes, endings, held, note, maxAttempts, clock, log } = deps;
+  const { messages, changes, endings, held, note, clock, log } = deps;
 
   return {
     async interrupted(instanceId) {

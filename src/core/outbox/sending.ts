@@ -1,14 +1,12 @@
 import type { Logger } from 'pino';
 import { reasonOf } from '../../model/errors.ts';
-import { type Message, type MessageState, stateOfAck } from '../../model/message.ts';
+import type { Message } from '../../model/message.ts';
 import type { Clock } from '../../model/time.ts';
 import type { MessageStore } from '../../store/messages.ts';
-import type { SendOutcome, SentMessage } from '../../whatsapp/client.ts';
-import type { MessageChanges } from './changes.ts';
+import type { SendOutcome } from '../../whatsapp/client.ts';
 import type { Endings } from './endings.ts';
-import { answerTimeoutOf, createHandOver } from './hand-over.ts';
-import { type HeldTypes, type Lane, type Lanes, roomIn } from './lanes.ts';
-import type { Settling } from './settling.ts';
+import { answerTimeoutOf, createHandOver, maxAttempts } from './hand-over.ts';
+import { type Lane, type Lanes, roomIn } from './lanes.ts';
 
 /** The way from the queue to the page, and of its answers back. */
 export interface Sending {
@@ -28,12 +26,8 @@ export interface Sending {
 interface SendingDeps {
   messages: Pick<MessageStore, 'claimNext'>;
   lanes: Lanes;
-  changes: Pick<MessageChanges, 'acked'>;
-  endings: Pick<Endings, 'end'>;
-  settling: Pick<Settling, 'settle'>;
+  endings: Pick<Endings, 'accepted' | 'end'>;
   readBase64(mediaId: string): Promise<string>;
-  held: HeldTypes;
-  sendEnded?: ((message: Message, result: MessageState) => void) | undefined;
   clock: Pick<Clock, 'now'>;
   log: Logger;
   /** Pause before the second attempt; it grows with each. */
@@ -42,23 +36,9 @@ interface SendingDeps {
 
 type SendError = Extract<SendOutcome, { result: 'error' }>;
 
-/** How often a message is handed to the page at most. */
-export const maxAttempts = 5;
-
 /** Returns the way over all instances. */
-export function createSending({
-  messages,
-  lanes,
-  changes,
-  endings,
-  settling,
-  readBase64,
-  held,
-  sendEnded,
-  clock,
-  log,
-  retryDelayMs,
-}: SendingDeps): Sending {
+export function createSending(deps: SendingDeps): Sending {
+  const { messages, lanes, endings, readBase64, clock, log, retryDelayMs } = deps;
   const handOver = createHandOver(readBase64);
   const timers = new Set<NodeJS.Timeout>();
   let closed = false;
@@ -92,7 +72,7 @@ export function createSending({
       while (lane.client && lane.hasQueued && roomIn(lane) > 0) {
         lane.hasQueued = false;
         const limit = roomIn(lane);
-        const except = [...held(instanceId)];
+        const except = [...lanes.held(instanceId)];
         const claimed = await messages.claimNext({ instanceId, limit, now: clock.now(), except });
         if (claimed.length === limit) lane.hasQueued = true;
         if (claimed.length > 0) void dispatch(instanceId, claimed);
@@ -138,18 +118,11 @@ export function createSending({
       if (outcome.result === 'error') retry(instanceId, lane, entry.message, outcome);
       else {
         lane.inFlight.delete(outcome.waId);
-        if (outcome.result === 'accepted') accept(instanceId, entry.message, outcome);
+        if (outcome.result === 'accepted') endings.accepted(entry.message, outcome);
         else void endings.end([entry.message], 'failed', outcome.reason);
       }
     }
     void pump(instanceId, lane);
-  }
-
-  function accept(instanceId: string, message: Message, sent: SentMessage): void {
-    changes.acked(instanceId, [sent]);
-    log.debug({ instance: instanceId, message: message.waId, ack: sent.ack }, 'message accepted');
-    sendEnded?.(message, 'accepted');
-    settling.settle({ ...message, state: stateOfAck(sent.ack), ack: sent.ack, waKey: sent.waKey });
   }
 
   /** Sending the same id again is safe: the page looks it up first. Its slot is kept, so the order stays. */
