@@ -4,9 +4,12 @@ A row is `Queued` until a worker claims it, `Sending` while the gateway is asked
 name is the call's Idempotency-Key, so that a call that was lost on its way back is made again without a second message.
 """
 
+import time
+
 import frappe
 from frappe import _
 from frappe.utils import add_to_date, cint, now_datetime, time_diff_in_seconds
+from rq.timeouts import JobTimeoutException
 
 from wap_bridge import attachments, connection, directory
 from wap_bridge.gateway import GatewayError
@@ -14,6 +17,8 @@ from wap_bridge.wire import payload, phone, states
 
 DOCTYPE = "WapBridge Message"
 BATCH = 50
+# So long a flush goes on: the next one comes a minute later.
+FLUSH_SECONDS = 45
 # How long a worker may hold a row before another takes it over.
 LEASE_SECONDS = 900
 # The gateway forgets Idempotency-Keys after 24 hours: what may have arrived is not sent again after that.
@@ -21,6 +26,8 @@ KEY_LIFETIME_SECONDS = 23 * 3600
 BACKOFF_SECONDS = (30, 120, 600, 1800, 3600, 7200, 14400)
 # After these the gateway may have the message all the same.
 AMBIGUOUS = {"timeout", "not_json", "server_error", "lost"}
+# After these the gateway would answer any other message the same way for now.
+AWAY = {"unreachable", "timeout", "tls", "redirect", "not_json", "unauthenticated", "rate_limited", "unavailable"}
 
 
 def address_of(entry: str, country: str | None = None) -> dict:
@@ -99,37 +106,47 @@ def _forget_waiting():
 	frappe.local.wapbridge_outbox = []
 
 
-def deliver(names: list[str]):
-	"""Sends what is due of the named messages. Runs in a worker, where the document's transaction is long over."""
+def deliver(names: list[str]) -> bool:
+	"""Sends what is due of the named messages; tells whether the gateway was there for all of them.
+
+	Runs in a worker, where the document's transaction is long over. What is left when the gateway goes away leaves with a later flush.
+	"""
 	if not connection.is_enabled():
-		return
+		return False
 	user = frappe.session.user
 	# What is printed must not depend on who saved the document; who may send it was decided then.
 	frappe.set_user("Administrator")
 	try:
-		for row in claim(names):
-			_deliver_one(row)
+		for name in names:
+			doc = claim(name)
+			if doc and not _deliver_one(doc):
+				return False
 	finally:
 		frappe.set_user(user)
+	return True
 
 
-def flush(limit: int = BATCH):
-	"""Sends what is due and was left behind: retries, rows of workers that died, rows that found no queue."""
-	due = frappe.get_all(
-		DOCTYPE,
-		filters={"status": ("in", ("Queued", "Sending")), "next_attempt_at": ("<=", now_datetime())},
-		order_by="next_attempt_at",
-		limit=limit,
-		pluck="name",
-	)
-	deliver(due)
-	return len(due)
+def flush() -> int:
+	"""Sends what is due and was left behind: retries, rows of workers that died, rows that found no queue; returns how many were due."""
+	count, ends = 0, time.monotonic() + FLUSH_SECONDS
+	while time.monotonic() < ends:
+		due = frappe.get_all(
+			DOCTYPE,
+			filters={"status": ("in", ("Queued", "Sending")), "next_attempt_at": ("<=", now_datetime())},
+			order_by="next_attempt_at",
+			limit=BATCH,
+			pluck="name",
+		)
+		count += len(due)
+		if not due or not deliver(due):
+			break
+		# What others have sent meanwhile is seen by a new transaction only.
+		frappe.db.commit()
+	return count
 
 
-def claim(names: list[str]) -> list:
-	"""Returns those of the rows that are due and that nobody else has, and holds them for the lease; commits."""
-	if not names:
-		return []
+def claim(name: str):
+	"""Returns the message when it is due and nobody else has it, and holds it for the lease; commits."""
 	token = frappe.generate_hash(length=20)
 	now = now_datetime()
 	table = frappe.qb.DocType(DOCTYPE)
@@ -138,43 +155,40 @@ def claim(names: list[str]) -> list:
 		.set(table.claim, token)
 		.set(table.status, "Sending")
 		.set(table.next_attempt_at, add_to_date(now, seconds=LEASE_SECONDS))
-		.where(table.name.isin(names))
+		.where(table.name == name)
 		.where(table.direction == "Outgoing")
 		.where(table.status.isin(["Queued", "Sending"]))
 		.where(table.next_attempt_at <= now)
 	).run()
 	frappe.db.commit()
-	rows = frappe.get_all(DOCTYPE, filters={"claim": token}, pluck="name", order_by="creation, name")
-	return [frappe.get_doc(DOCTYPE, name) for name in rows]
+	ours = frappe.db.exists(DOCTYPE, {"name": name, "claim": token})
+	return frappe.get_doc(DOCTYPE, name) if ours else None
 
 
-def _deliver_one(doc):
+def _deliver_one(doc) -> bool:
+	"""Makes one attempt; tells whether the gateway was there. JobTimeoutException when the job's time ran out over it."""
 	first = doc.first_attempt_at
 	if (
 		first
 		and doc.error_code in (*AMBIGUOUS, None, "")
 		and time_diff_in_seconds(now_datetime(), first) > KEY_LIFETIME_SECONDS
 	):
-		return _finish(
+		_finish(
 			doc, {"status": "Uncertain", "error": _("Nobody knows whether it was sent: it is not sent again by itself")}
 		)
+		return True
 	if not first:
 		doc.db_set("first_attempt_at", now_datetime(), update_modified=False)
 		frappe.db.commit()
-	trouble = answer = None
 	try:
 		content = attachments.content_of(doc)
 		frappe.db.commit()
 	except Exception as error:
-		frappe.db.rollback()
-		frappe.log_error(
-			title="WapBridge: the message could not be made", reference_doctype=DOCTYPE, reference_name=doc.name
-		)
-		# Printing asks the site itself for its style sheets, and a site may be away for a while.
-		may_pass = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
-		trouble = GatewayError(_plain(error), code="content", temporary=may_pass)
-	if trouble:
-		return _not_taken(doc, trouble)
+		_not_made(doc, error)
+		if isinstance(error, JobTimeoutException):
+			raise
+		return True
+	trouble = answer = None
 	try:
 		answer = connection.get_gateway().send(
 			key=key_of(doc),
@@ -186,7 +200,8 @@ def _deliver_one(doc):
 	except GatewayError as error:
 		trouble = error
 	if trouble:
-		return _not_taken(doc, trouble)
+		_not_taken(doc, trouble)
+		return trouble.code not in AWAY
 	_finish(
 		doc,
 		{
@@ -204,6 +219,18 @@ def _deliver_one(doc):
 	from wap_bridge import statuses
 
 	statuses.apply_waiting(answer["id"])
+	return True
+
+
+def _not_made(doc, error: Exception):
+	"""Writes down why there is nothing to send: for ever, or for now."""
+	frappe.db.rollback()
+	frappe.log_error(
+		title="WapBridge: the message could not be made", reference_doctype=DOCTYPE, reference_name=doc.name
+	)
+	# Printing asks the site itself for its style sheets, and a site may be away, or slow, for a while.
+	may_pass = isinstance(error, OSError | JobTimeoutException) and not isinstance(error, FileNotFoundError)
+	_not_taken(doc, GatewayError(_plain(error), code="content", temporary=may_pass))
 
 
 def key_of(doc) -> str:

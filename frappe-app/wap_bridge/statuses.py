@@ -45,7 +45,7 @@ def apply(message_id: str, status: str, reason: str | None = None, at=None) -> b
 
 
 def wait(message_id: str, payload: str, webhook_id: str | None, event: str):
-	"""Keeps a status whose message is not known yet, while a worker may be about to write its id.
+	"""Keeps a status whose message is not known yet, while a worker may be about to write its id; commits.
 
 	Other messages are not ours: those of campaigns are asked for, those of other senders are theirs.
 	"""
@@ -63,6 +63,10 @@ def wait(message_id: str, payload: str, webhook_id: str | None, event: str):
 			"payload": payload,
 		}
 	).insert(ignore_permissions=True)
+	# A worker that has written the id since we looked has not seen this row: whichever commits last finds the other.
+	frappe.db.commit()
+	if frappe.db.exists(DOCTYPE, {"message_id": message_id, "direction": "Outgoing"}):
+		apply_waiting(message_id)
 
 
 def apply_waiting(message_id: str):

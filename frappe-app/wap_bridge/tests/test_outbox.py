@@ -8,10 +8,19 @@ import frappe
 from frappe.utils import add_to_date, now_datetime
 
 from wap_bridge import outbox, statuses
-from wap_bridge.tests.base import INSTANCE, PDF, WapBridgeTestCase, status_event
+from wap_bridge.tests.base import INSTANCE, PDF, WapBridgeTestCase, post_webhook, status_event
 from wap_bridge.tests.stub import refusal
 
 SEND = "whatsapp.send_api_message"
+
+
+def states_as_others_see_them(credentials):
+	"""Returns the states that are committed, in a thread that has no site of its own."""
+	import pymysql
+
+	with pymysql.connect(**credentials, database=credentials["user"]) as other, other.cursor() as cursor:
+		cursor.execute("select status from `tabWapBridge Message` order by creation, name")
+		return [row[0] for row in cursor.fetchall()]
 
 
 class Outbox(WapBridgeTestCase):
@@ -116,16 +125,16 @@ class Outbox(WapBridgeTestCase):
 			return refusal(401, "unauthenticated", "The credentials are not valid")
 
 		self.stub.answers = {SEND: answer}
-		outbox.deliver([waiting, refused])
+		outbox.deliver([waiting])
+		outbox.deliver([refused])
 		self.assertEqual(self.message(name=waiting).status, "Queued")
 		row = self.message(name=refused)
 		self.assertEqual((row.status, row.error_code), ("Failed", "not_on_whatsapp"))
 
 	def test_two_workers_never_send_the_same_row(self):
 		name = self.put()
-		first = outbox.claim([name])
-		self.assertEqual([doc.name for doc in first], [name])
-		self.assertEqual(outbox.claim([name]), [])
+		self.assertEqual(outbox.claim(name).name, name)
+		self.assertIsNone(outbox.claim(name))
 		outbox.deliver([name])
 		self.assertEqual(self.stub.calls(SEND), [])
 
@@ -152,7 +161,7 @@ class Outbox(WapBridgeTestCase):
 
 	def test_takes_over_the_row_of_a_worker_that_died_with_the_same_key(self):
 		name = self.put()
-		outbox.claim([name])
+		outbox.claim(name)
 		outbox.flush()
 		self.assertEqual(self.stub.calls(SEND), [], "it has its time")
 		self.due(name)
@@ -162,11 +171,55 @@ class Outbox(WapBridgeTestCase):
 
 	def test_a_worker_that_was_given_up_changes_nothing_any_more(self):
 		name = self.put()
-		stale = outbox.claim([name])[0]
+		stale = outbox.claim(name)
 		self.due(name)
 		outbox.flush()
 		outbox._finish(stale, {"status": "Failed", "error": "late"})
 		self.assertEqual(self.message().status, "Accepted")
+
+	def test_a_worker_holds_one_row_at_a_time(self):
+		names = [self.put(message=str(number)) for number in range(3)]
+		held = []
+		credentials = {"user": frappe.conf.db_name, "password": frappe.conf.db_password, "host": frappe.conf.db_host}
+
+		def look(request):
+			held.append(states_as_others_see_them(credentials))
+			return self.stub.usual(request)
+
+		self.stub.answers = {SEND: look}
+		outbox.deliver(names)
+		self.assertEqual([states.count("Sending") for states in held], [1, 1, 1])
+
+	def test_asks_a_gateway_that_is_away_once_and_leaves_the_others_untried(self):
+		names = [self.put(message=str(number)) for number in range(3)]
+		self.stub.answers = {SEND: (503, b"")}
+		with patch("wap_bridge.gateway.RETRY_DELAYS", ()):
+			outbox.deliver(names)
+			self.assertEqual(len(self.stub.calls(SEND)), 1)
+			self.assertEqual(
+				[(row.status, row.attempts) for row in self.messages()], [("Queued", 1)] + [("Queued", 0)] * 2
+			)
+			outbox.flush()
+			self.assertEqual(len(self.stub.calls(SEND)), 2, "the next minute asks again")
+
+	def test_flushes_all_that_is_due(self):
+		names = [self.put(message=str(number)) for number in range(5)]
+		with patch.object(outbox, "BATCH", 2):
+			self.assertEqual(outbox.flush(), 5)
+		self.assertEqual({row.status for row in self.messages()}, {"Accepted"})
+		self.assertEqual(len(self.stub.calls(SEND)), len(names))
+
+	def test_a_job_that_ran_out_of_time_while_printing_costs_no_message(self):
+		from rq.timeouts import JobTimeoutException
+
+		slow, other = self.put(message="slow"), self.put(message="other")
+		with patch("wap_bridge.attachments.content_of", side_effect=JobTimeoutException("300 seconds")):
+			with self.assertRaises(JobTimeoutException):
+				outbox.deliver([slow, other])
+		self.assertEqual([(row.status, row.attempts) for row in self.messages()], [("Queued", 1), ("Queued", 0)])
+		self.due(slow)
+		outbox.flush()
+		self.assertEqual({row.status for row in self.messages()}, {"Accepted"})
 
 	def test_does_not_send_again_what_may_have_arrived_when_the_key_is_forgotten(self):
 		name = self.put()
@@ -294,6 +347,21 @@ class Outbox(WapBridgeTestCase):
 		self.assertEqual(
 			frappe.db.get_value("WapBridge Webhook Event", {"message_id": message_id}, "status"), "Processed"
 		)
+
+	def test_takes_a_status_that_crosses_the_answer_of_its_message(self):
+		name = self.put()
+		outbox.deliver([name])
+		self.put(message="on its way")
+		frappe.db.set_value("WapBridge Message", {"message": "on its way"}, "status", "Sending")
+		frappe.db.commit()
+		apply, before = statuses.apply, [False]
+
+		def first_before_the_id_is_written(*arguments):
+			return before.pop() if before else apply(*arguments)
+
+		with patch.object(statuses, "apply", side_effect=first_before_the_id_is_written):
+			status, _answer = post_webhook(status_event(self.message(name=name).message_id, "delivered", 2))
+		self.assertEqual((status, self.message(name=name).status), (200, "Delivered"))
 
 	def test_writes_to_groups_and_refuses_what_is_nobody(self):
 		group = outbox.address_of("120363041234567890@g.us")
