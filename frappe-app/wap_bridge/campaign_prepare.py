@@ -5,11 +5,10 @@ from collections.abc import Iterable
 
 import frappe
 from frappe import _
-from frappe.utils import cint, get_datetime, now_datetime
+from frappe.utils import add_to_date, cint, get_datetime, now_datetime
 from frappe.utils.jinja import validate_template
-from frappe.utils.synchronization import filelock
 
-from wap_bridge import campaign_sync, connection
+from wap_bridge import campaign_sync, connection, locks
 from wap_bridge.campaign_sources import Person, people
 from wap_bridge.gateway import GatewayError
 from wap_bridge.wire import payload as wire
@@ -23,6 +22,8 @@ SHOWN = 20
 MAX_FILE_BYTES = 16 * 1024 * 1024
 # Less than a job of the long queue may take.
 PATIENCE = 3000
+# After so long without a worker a campaign is taken up again.
+PATIENCE_MINUTES = 10
 
 
 class Unwritable(Exception):
@@ -37,9 +38,33 @@ def start(name: str):
 		frappe.throw(_("The campaign is {0} already").format(_(campaign.status)))
 	connection.get_gateway()
 	campaign.db_set({"status": "Preparing", "error": None})
+	enqueue(name)
+
+
+def enqueue(name: str, **options):
+	"""Lets a worker prepare a campaign after the commit."""
 	frappe.enqueue(
-		"wap_bridge.campaign_prepare.prepare", queue="long", timeout=3600, enqueue_after_commit=True, name=name
+		"wap_bridge.campaign_prepare.prepare",
+		queue="long",
+		timeout=3600,
+		enqueue_after_commit=True,
+		name=name,
+		**options,
 	)
+
+
+def take_up():
+	"""Goes on with campaigns that were left behind: their worker died, found no queue, or could not reach the gateway."""
+	long_ago = add_to_date(now_datetime(), minutes=-PATIENCE_MINUTES)
+	left = frappe.get_all(DOCTYPE, filters={"status": "Preparing", "modified": ("<", long_ago)}, pluck="name")
+	for name in frappe.get_all(DOCTYPE, filters={"status": ("in", ("Scheduled", "Running"))}, pluck="name"):
+		if frappe.db.exists(RECIPIENT, {"campaign": name, "status": "Pending", "creation": ("<", long_ago)}):
+			left.append(name)
+	for name in left:
+		# What the gateway has begun to take was found completely.
+		resolve = not frappe.db.get_value(DOCTYPE, name, "gateway_campaign")
+		job = {"job_id": f"wapbridge-campaign-{name}-left", "deduplicate": True}
+		enqueue(name, resolve=resolve, wait_seconds=1, **job)
 
 
 def prepare(name: str, resolve: bool = True, wait_seconds: int = PATIENCE):
@@ -48,9 +73,7 @@ def prepare(name: str, resolve: bool = True, wait_seconds: int = PATIENCE):
 	One at a time: two with different parts of a list would make two campaigns at the gateway. The later one waits, and then finds little
 	left to do; LockTimeoutError when that takes too long.
 	"""
-	with filelock(f"wapbridge_campaign_{name}", timeout=wait_seconds):
-		# What the other one wrote is seen by a new transaction only.
-		frappe.db.commit()
+	with locks.alone(f"campaign_{name}", wait_seconds):
 		_prepare(name, resolve)
 
 
@@ -72,9 +95,13 @@ def _prepare(name: str, resolve: bool):
 		trouble = _("It could not be prepared: see Error Log")
 	if trouble:
 		frappe.db.rollback()
-		started = frappe.db.get_value(DOCTYPE, name, "gateway_campaign")
-		# What the gateway has goes on from there; the rest is handed over when somebody starts it again.
-		campaign_sync.write(name, {"status": "Failed" if not started else "Paused", "error": wire.harmless(trouble)})
+		campaign = frappe.db.get_value(DOCTYPE, name, ["status", "gateway_campaign"], as_dict=True, for_update=True)
+		values = {"error": wire.harmless(trouble)}
+		if campaign.status == "Preparing":
+			# What the gateway has goes on from there; the rest is handed over when somebody starts it again.
+			values["status"] = "Paused" if campaign.gateway_campaign else "Failed"
+		if campaign.status != "Cancelled":
+			campaign_sync.write(name, values)
 		frappe.db.commit()
 
 
@@ -213,7 +240,7 @@ def hand_over(name: str):
 		limit=HAND_OVER,
 	):
 		if frappe.db.get_value(DOCTYPE, name, "status") == "Cancelled":
-			return
+			break
 		recipients = [_recipient(row) for row in rows]
 		key = _key(campaign, rows)
 		if campaign.gateway_campaign:
@@ -226,9 +253,14 @@ def hand_over(name: str):
 			campaign_sync.write(name, {"gateway_campaign": campaign.gateway_campaign})
 		_mark(name, rows, answer)
 		frappe.db.commit()
-	if not campaign.gateway_campaign:
+	# Who cancels now waits until the gateway has begun, and then cancels there.
+	status = frappe.db.get_value(DOCTYPE, name, "status", for_update=True)
+	if campaign.gateway_campaign:
+		# A campaign that only got more people goes on, or stays paused, as it was.
+		action = {"Preparing": "resume_campaign", "Cancelled": "cancel_campaign"}.get(status, "campaign_status")
+		campaign_sync.apply(name, gateway.campaign(action, campaign.gateway_campaign))
+	elif status != "Cancelled":
 		frappe.throw(_("Everybody on the list has opted out"))
-	campaign_sync.apply(name, gateway.campaign("resume_campaign", campaign.gateway_campaign))
 	frappe.db.commit()
 
 

@@ -2,8 +2,9 @@
 
 import frappe
 from frappe.utils import cint, now_datetime
+from frappe.utils.file_lock import LockTimeoutError
 
-from wap_bridge import connection, notify
+from wap_bridge import connection, locks, notify
 from wap_bridge.gateway import GatewayError
 from wap_bridge.inbox import local_time
 from wap_bridge.wire import payload as wire
@@ -12,6 +13,8 @@ from wap_bridge.wire import states
 DOCTYPE = "WapBridge Campaign"
 RECIPIENT = "WapBridge Campaign Recipient"
 PAGE = 1000
+# How long a look at the gateway waits for another one at the same campaign.
+WAIT_SECONDS = 30
 # So many pages in a run; the next run goes on where this one stopped.
 PAGES = 25
 COUNTERS = {
@@ -58,8 +61,18 @@ def sync_all():
 def sync(name: str):
 	"""Brings one campaign to what the gateway says.
 
+	One at a time: what was read first would be written over what is true now.
+
 	:raises GatewayError: when the gateway cannot be asked.
 	"""
+	try:
+		with locks.alone(f"campaign_sync_{name}", WAIT_SECONDS):
+			_sync(name)
+	except LockTimeoutError:
+		frappe.logger("wap_bridge").info("campaign %s is being looked at", name)
+
+
+def _sync(name: str):
 	campaign = frappe.db.get_value(DOCTYPE, name, ["gateway_campaign", "synced_counters", "sync_cursor"], as_dict=True)
 	if not campaign or not campaign.gateway_campaign or not connection.is_enabled():
 		return

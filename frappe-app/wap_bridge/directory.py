@@ -184,6 +184,10 @@ def introduce(row):
 	kind = connection.settings().auto_create
 	if row is None or row.contact or row.linked_name or not row.phone or kind not in ("Contact", "Lead"):
 		return row
+	# Two messages may come at once: the second one waits here for what the first one makes.
+	row = frappe.db.get_value(DOCTYPE, row.name, FIELDS, as_dict=True, for_update=True)
+	if row.contact or row.linked_name:
+		return row
 	name = (row.profile_name or row.phone)[:140]
 	if kind == "Lead" and frappe.db.exists("DocType", "Lead"):
 		lead = frappe.get_doc({"doctype": "Lead", "first_name": name, "lead_name": name, "mobile_no": row.phone})

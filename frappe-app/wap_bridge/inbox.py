@@ -114,7 +114,7 @@ def _take_media(doc, media: wire.Media):
 	doc.db_set({"media_status": "Failed", "error": media.error}, update_modified=False)
 
 
-def fetch_media(name: str, attempt: int = 1):
+def fetch_media(name: str):
 	"""Fetches the file of a message from the gateway."""
 	if not frappe.db.exists(DOCTYPE, name):
 		return
@@ -126,9 +126,12 @@ def fetch_media(name: str, attempt: int = 1):
 	except GatewayError as error:
 		if error.code == "too_large":
 			doc.db_set({"media_status": "Too Large", "error": error.message})
-		elif not error.temporary or attempt >= 6:
+		elif not error.temporary:
 			doc.db_set({"media_status": "Failed", "error": error.message})
 		# What failed for the moment stays Pending: the scheduler asks again.
+		return
+	# The job of the message and the scheduler may fetch it at once: the first one keeps it.
+	if frappe.db.get_value(DOCTYPE, name, "media_status", for_update=True) != "Pending":
 		return
 	if not doc.mime_type:
 		doc.mime_type = mime_type

@@ -96,7 +96,7 @@ def resume_campaign(campaign: str) -> dict:
 	doc = _campaign(campaign, "write")
 	if doc.gateway_campaign and frappe.db.exists(RECIPIENT, {"campaign": doc.name, "status": "Pending"}):
 		doc.db_set("status", "Preparing")
-		_enqueue_hand_over(doc.name)
+		campaign_prepare.enqueue(doc.name, resolve=False)
 		return campaign_status(campaign)
 	return _steer(campaign, "resume_campaign")
 
@@ -104,7 +104,9 @@ def resume_campaign(campaign: str) -> dict:
 @frappe.whitelist(methods=["POST"])
 def cancel_campaign(campaign: str) -> dict:
 	"""Ends a campaign; who has not been written to gets nothing."""
-	doc = _campaign(campaign, "write")
+	_campaign(campaign, "write")
+	# A worker that is about to let the gateway begin is waited for.
+	doc = frappe.get_doc(DOCTYPE, campaign, for_update=True)
 	if not doc.gateway_campaign:
 		if doc.status not in ("Draft", "Preparing", "Failed", "Cancelled"):
 			frappe.throw(_("The campaign is {0}").format(_(doc.status)))
@@ -213,30 +215,21 @@ def _hand_over(name: str, persons: list[Person]) -> dict:
 	doc = frappe.get_doc(DOCTYPE, name)
 	campaign_prepare.write_recipients(doc, persons)
 	if len(persons) > AT_ONCE:
-		_enqueue_hand_over(name)
-	else:
-		try:
-			campaign_prepare.prepare(name, resolve=False, wait_seconds=WAIT_SECONDS)
-		except LockTimeoutError:
-			_enqueue_hand_over(name)
+		campaign_prepare.enqueue(name, resolve=False)
+		return _receipt(name)
+	try:
+		campaign_prepare.prepare(name, resolve=False, wait_seconds=WAIT_SECONDS)
+	except LockTimeoutError:
+		campaign_prepare.enqueue(name, resolve=False)
+		return _receipt(name)
+	trouble = frappe.db.get_value(DOCTYPE, name, "error")
+	if trouble:
+		frappe.throw(frappe.utils.escape_html(trouble))
 	return _receipt(name)
-
-
-def _enqueue_hand_over(name: str):
-	frappe.enqueue(
-		"wap_bridge.campaign_prepare.prepare",
-		queue="long",
-		timeout=3600,
-		enqueue_after_commit=True,
-		name=name,
-		resolve=False,
-	)
 
 
 def _receipt(name: str) -> dict:
 	doc = frappe.get_doc(DOCTYPE, name)
-	if doc.error and doc.status == "Failed":
-		frappe.throw(frappe.utils.escape_html(doc.error))
 	return {
 		"ok": True,
 		"campaign": doc.name,

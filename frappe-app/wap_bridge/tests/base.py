@@ -19,6 +19,8 @@ except ImportError:
 INSTANCE = "INST-01-0000142"
 SECRET = "webhook-secret-0123456789"
 OURS = ("Message", "Contact", "Campaign", "Campaign Recipient", "Webhook Event", "Template", "Instance")
+# For threads of the stub, which know no site.
+SITE: dict[str, str] = {}
 PDF = b"%PDF-1.4 stand-in"
 
 
@@ -28,6 +30,7 @@ class WapBridgeTestCase(FrappeTestCase):
 	def setUp(self):
 		super().setUp()
 		frappe.set_user("Administrator")
+		SITE.update(name=frappe.local.site, path=frappe.local.sites_path)
 		self.clear()
 		self.stub = StubGateway()
 		self.addCleanup(self.stub.close)
@@ -166,6 +169,31 @@ def request(method, path, **options):
 	frappe.db.rollback()
 	status, answer = found["answer"]
 	return status, answer.get("message", answer)
+
+
+def frappe_in_another_process(function):
+	"""Returns what a function returns that runs with a connection and a transaction of its own, and is committed."""
+	found = {}
+
+	def run():
+		frappe.init(site=SITE["name"], sites_path=SITE["path"])
+		frappe.connect()
+		try:
+			frappe.set_user("Administrator")
+			found["answer"] = function()
+			frappe.db.commit()
+		finally:
+			frappe.destroy()
+
+	thread = threading.Thread(target=run)
+	thread.start()
+	thread.join()
+	return found["answer"]
+
+
+def run_now(method, *, queue=None, timeout=None, job_id=None, deduplicate=None, enqueue_after_commit=None, **arguments):
+	"""Stands in for `frappe.enqueue`: does a job at once."""
+	return frappe.get_attr(method)(**arguments)
 
 
 def inbound(**changes):

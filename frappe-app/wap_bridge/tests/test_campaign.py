@@ -2,11 +2,12 @@ import time
 from unittest.mock import patch
 
 import frappe
+from frappe.utils import add_to_date, now_datetime
 from frappe.utils.synchronization import filelock
 
 from wap_bridge import campaign_prepare, campaign_sync, tasks
 from wap_bridge.api import campaigns as api
-from wap_bridge.tests.base import INSTANCE, WapBridgeTestCase, post_webhook, request
+from wap_bridge.tests.base import INSTANCE, WapBridgeTestCase, frappe_in_another_process, post_webhook, request, run_now
 from wap_bridge.tests.stub import refusal
 
 CREATE = "campaigns.create_and_start_campaign"
@@ -101,8 +102,8 @@ class CampaignCase(WapBridgeTestCase):
 		frappe.db.commit()
 		return doc
 
-	def started(self, **fields):
-		doc = self.campaign(**fields)
+	def started(self, doc=None, **fields):
+		doc = doc or self.campaign(**fields)
 		api.start_campaign(doc.name)
 		frappe.db.commit()
 		if frappe.db.get_value("WapBridge Campaign", doc.name, "status") == "Preparing":
@@ -292,12 +293,100 @@ class Course(CampaignCase):
 	def test_one_at_a_time_prepares_a_campaign(self):
 		doc = self.started(manual_numbers="0757111111", message="Hello")
 		with filelock(f"wapbridge_campaign_{doc.name}", timeout=1), patch.object(api, "WAIT_SECONDS", 0):
-			with patch.object(api, "_enqueue_hand_over") as enqueue:
+			with patch.object(campaign_prepare, "enqueue") as enqueue:
 				api.add_campaign_recipients(doc.name, ["0757333333"])
-			enqueue.assert_called_once_with(doc.name)
+			enqueue.assert_called_once_with(doc.name, resolve=False)
 		self.assertEqual(self.stub.calls(ADD), [])
 		campaign_prepare.prepare(doc.name, resolve=False)
 		self.assertEqual((len(self.stub.calls(CREATE)), len(self.stub.calls(ADD)), len(self.gateway.rows)), (1, 1, 2))
+
+	def test_who_cancels_while_the_gateway_takes_it_has_cancelled_it(self):
+		take = self.gateway.take
+
+		def cancelled_meanwhile(request):
+			answer = take(request)
+			frappe_in_another_process(lambda: api.cancel_campaign(self.doc.name))
+			return answer
+
+		self.stub.answers[CREATE] = cancelled_meanwhile
+		self.doc = self.campaign()
+		doc = self.started(self.doc)
+		self.assertEqual((doc.status, doc.error, self.gateway.state), ("Cancelled", None, "cancelled"))
+		self.assertEqual(self.stub.calls(RESUME), [])
+
+	def test_who_cancels_between_two_portions_has_cancelled_it(self):
+		self.doc = self.campaign()
+
+		def refuse(request):
+			frappe_in_another_process(lambda: api.cancel_campaign(self.doc.name))
+			return refusal(409, "conflict", "Campaign WAP-CAM-0007 is cancelled")
+
+		self.stub.answers[ADD] = refuse
+		with patch.object(campaign_prepare, "HAND_OVER", 1):
+			doc = self.started(self.doc)
+		self.assertEqual((doc.status, doc.error, self.gateway.state), ("Cancelled", None, "cancelled"))
+
+	def test_a_paused_campaign_stays_paused_when_somebody_is_added(self):
+		doc = self.started(message="Hello")
+		api.pause_campaign(doc.name)
+		frappe.db.commit()
+		self.assertEqual(api.add_campaign_recipients(doc.name, ["0757333333"])["status"], "paused")
+		self.assertEqual((self.gateway.state, len(self.gateway.rows)), ("paused", 3))
+		self.assertEqual(self.recipients(doc)[-1].status, "Queued")
+
+	def test_who_adds_is_told_when_the_gateway_is_away_and_they_are_taken_later(self):
+		doc = self.started(message="Hello")
+		self.stub.answers[ADD] = (503, b"")
+		with patch_sleep(), self.assertRaisesRegex(frappe.ValidationError, "not available"):
+			api.add_campaign_recipients(doc.name, ["0757333333"])
+		frappe.db.rollback()
+		doc.reload()
+		self.assertEqual((doc.status, self.recipients(doc)[-1].status), ("Running", "Pending"))
+		self.stub.answers[ADD] = self.gateway.take
+		self.an_hour_passes()
+		with patch("frappe.enqueue", side_effect=run_now):
+			tasks.sync_campaigns()
+		self.assertEqual((self.recipients(doc)[-1].status, len(self.gateway.rows)), ("Queued", 3))
+
+	def test_goes_on_where_a_worker_died(self):
+		doc = self.campaign()
+		with patch("frappe.enqueue"):
+			api.start_campaign(doc.name)
+			frappe.db.commit()
+		with patch.object(campaign_prepare, "_mark", side_effect=SystemExit), self.assertRaises(SystemExit):
+			campaign_prepare.prepare(doc.name)
+		frappe.db.rollback()
+		with patch("frappe.enqueue", side_effect=run_now):
+			tasks.sync_campaigns()
+			self.assertEqual(self.status_of(doc), "Preparing", "its worker has its time")
+			self.an_hour_passes()
+			tasks.sync_campaigns()
+		self.assertEqual((self.status_of(doc), len(self.gateway.rows)), ("Running", 2))
+		self.assertEqual(len({call.headers["Idempotency-Key"] for call in self.stub.calls(CREATE)}), 1)
+
+	def status_of(self, doc):
+		return frappe.db.get_value("WapBridge Campaign", doc.name, "status")
+
+	def an_hour_passes(self):
+		"""Makes everything an hour older."""
+		before = add_to_date(now_datetime(), hours=-1)
+		frappe.db.set_value("WapBridge Campaign", {"title": "Promo"}, "modified", before, update_modified=False)
+		frappe.db.set_value("WapBridge Campaign Recipient", {"status": "Pending"}, "creation", before)
+		frappe.db.commit()
+
+	def test_a_look_at_the_gateway_meanwhile_does_not_make_it_a_draft_again(self):
+		doc = self.campaign()
+		seen = []
+
+		def look(request):
+			frappe_in_another_process(lambda: campaign_sync.sync(doc.name))
+			seen.append(frappe_in_another_process(lambda: self.status_of(doc)))
+			return self.gateway.take(request)
+
+		self.stub.answers[ADD] = look
+		with patch.object(campaign_prepare, "HAND_OVER", 1):
+			self.started(doc)
+		self.assertEqual(seen, ["Preparing"])
 
 	def test_names_and_reasons_are_harmless_where_they_are_shown_as_html(self):
 		doc = self.started(manual_numbers="0757111111, <img src=x onerror=alert(1)>\n<b>x</b>, y", message="Hello")
@@ -388,6 +477,26 @@ class Reconciliation(CampaignCase):
 		self.stub.requests.clear()
 		tasks.sync_campaigns()
 		self.assertEqual(self.stub.requests, [])
+
+	def test_two_looks_at_once_do_not_write_what_was_over_what_is(self):
+		doc = self.started()
+		for row in self.gateway.rows.values():
+			row["status"] = "sent"
+		update, at_once = campaign_sync._update, [True]
+
+		def later(name, rows):
+			# Between what one has read and what it writes, another reads and writes.
+			if at_once.pop() if at_once else False:
+				for row in self.gateway.rows.values():
+					row["status"] = "delivered"
+				campaign_sync.sync(doc.name)
+			update(name, rows)
+
+		with patch.object(campaign_sync, "_update", side_effect=later):
+			with patch.object(campaign_sync, "WAIT_SECONDS", 0, create=True):
+				campaign_sync.sync(doc.name)
+		tasks.sync_campaigns()
+		self.assertEqual({row.status for row in self.recipients(doc)}, {"Delivered"})
 
 	def test_a_campaign_that_the_gateway_lost_is_failed(self):
 		doc = self.started()

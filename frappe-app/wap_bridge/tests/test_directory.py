@@ -89,6 +89,15 @@ class Directory(Counting):
 			self.assertEqual(directory.remember("+255757123456").phone, "+255757123456")
 		self.assertEqual(frappe.db.count("WapBridge Contact"), 1)
 
+	def test_two_messages_of_a_known_number_at_once_introduce_one_person(self):
+		webhook_registration.write({"auto_create": "Contact"})
+		person = directory.remember("+255757123456", profile_name="WB Neema")
+		frappe.db.commit()
+		# Both have read the row before either has made the Contact.
+		first, second = directory.introduce(person.copy()), directory.introduce(person.copy())
+		self.assertEqual(first.contact, second.contact)
+		self.assertEqual(frappe.db.count("Contact", {"first_name": "WB Neema"}), 1)
+
 
 class NothingConfigured(Counting):
 	"""A site that has the app and does not use it pays nothing for it."""

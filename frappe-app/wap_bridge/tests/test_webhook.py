@@ -7,7 +7,16 @@ import frappe
 from frappe.utils import add_to_date, now_datetime
 
 from wap_bridge import inbox, webhook_events, webhook_registration
-from wap_bridge.tests.base import INSTANCE, SECRET, WapBridgeTestCase, inbound, post_webhook, request, status_event
+from wap_bridge.tests.base import (
+	INSTANCE,
+	SECRET,
+	WapBridgeTestCase,
+	frappe_in_another_process,
+	inbound,
+	post_webhook,
+	request,
+	status_event,
+)
 from wap_bridge.wire import payload as wire
 
 PNG = base64.b64decode(
@@ -238,6 +247,23 @@ class Files(WapBridgeTestCase):
 		row = self.message()
 		self.assertEqual(row.media_status, "Stored")
 		self.assertEqual(self.stub.requests[-1].path, "/media/1?sig=x")
+
+	def test_keeps_one_file_when_two_fetch_it_at_once(self):
+		with patch("frappe.enqueue"):
+			post_webhook(with_media(url="/media/1"))
+		name = self.message().name
+		others = [lambda: inbox.fetch_media(name)]
+
+		def slow(asked):
+			if others:
+				frappe_in_another_process(others.pop())
+			return 200, PNG, {"Content-Type": "image/png"}
+
+		self.stub.answers = {"*": slow}
+		inbox.fetch_media(name)
+		frappe.db.commit()
+		self.assertEqual((self.message().media_status, len(self.stub.requests)), ("Stored", 2))
+		self.assertEqual(frappe.db.count("File", {"attached_to_name": name}), 1)
 
 	def test_waits_for_a_gateway_that_is_down_and_gives_up_after_a_day(self):
 		self.stub.answers = {"*": (503, b"")}

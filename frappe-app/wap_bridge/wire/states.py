@@ -43,8 +43,8 @@ INSTANCE_FROM_GATEWAY = {
 	"stopped": "Stopped",
 }
 
+# A `draft` of the gateway is one that is being handed over: how far that is, only the site knows.
 CAMPAIGN_FROM_GATEWAY = {
-	"draft": "Draft",
 	"scheduled": "Scheduled",
 	"running": "Running",
 	"paused": "Paused",
