@@ -6,15 +6,18 @@ import frappe
 from frappe import _
 from frappe.utils.password import get_decrypted_password, remove_encrypted_password, set_encrypted_password
 
-from wap_bridge import connection
+from wap_bridge import connection, locks
 
 METHOD = "/api/method/wap_bridge.api.whatsapp.erpnext_notification_gateway"
 _BACKUP_FIELD = "sms_settings_backup"
 _FIELDS = ("sms_gateway_url", "message_parameter", "receiver_parameter", "use_post")
 # SMS Parameter.value is a Data field.
 MAX_VALUE = 140
+# Of two at once the second one would keep our own values as those that were there before.
+WAIT_SECONDS = 30
 
 
+@locks.alone("sms_settings", WAIT_SECONDS)
 def configure() -> dict:
 	"""Points the stock SMS Settings at the gateway; returns the address and what to mind."""
 	ours = connection.settings()
@@ -33,7 +36,7 @@ def configure() -> dict:
 			)
 		)
 	sms = frappe.get_doc("SMS Settings")
-	if not ours.sms_configured:
+	if not frappe.db.get_single_value(connection.SETTINGS, "sms_configured", cache=False):
 		_back_up(sms)
 	sms.update(
 		{
@@ -55,6 +58,7 @@ def configure() -> dict:
 	return {"url": sms.sms_gateway_url, "warnings": _warnings(send_only)}
 
 
+@locks.alone("sms_settings", WAIT_SECONDS)
 def undo():
 	"""Restores SMS Settings as they were before `configure`.
 

@@ -6,15 +6,18 @@ import frappe
 from frappe import _
 from frappe.utils import get_url, now_datetime
 
-from wap_bridge import connection
+from wap_bridge import connection, locks
 from wap_bridge.gateway import GatewayError
 from wap_bridge.webhook_events import HANDLERS
 
 METHOD = "/api/method/wap_bridge.api.webhook.receive"
 TITLE = "Frappe"
+# Two who press a button at once come one after the other: a second webhook would bring everything twice.
+WAIT_SECONDS = 60
 NEWER_EVENTS = {"message.sent", "message.edited", "message.revoked", "message.reaction"}
 
 
+@locks.alone("webhook", WAIT_SECONDS)
 def register() -> dict:
 	"""Makes the gateway post its events to this site, or brings it up to date; a second one is never made."""
 	settings = frappe.get_doc(connection.SETTINGS)
@@ -47,6 +50,7 @@ def _save(gateway, action, wanted) -> str:
 	return answer["webhook_id"]
 
 
+@locks.alone("webhook", WAIT_SECONDS)
 def unregister():
 	"""Removes the webhook from the gateway."""
 	webhook_id = connection.settings().webhook_id
@@ -71,6 +75,7 @@ def unregister_quietly():
 		print(f"The webhook could not be removed from the gateway: {message}")
 
 
+@locks.alone("webhook", WAIT_SECONDS)
 def rotate_secret():
 	"""Changes the secret on both sides; for an hour this site takes the old one too."""
 	settings = frappe.get_doc(connection.SETTINGS)

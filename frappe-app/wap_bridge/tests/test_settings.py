@@ -1,4 +1,5 @@
 import json
+import threading
 from unittest.mock import patch
 
 import frappe
@@ -7,7 +8,7 @@ from frappe.utils.password import get_decrypted_password
 from wap_bridge import connection, sms, webhook_registration
 from wap_bridge.api import instances as instance_api
 from wap_bridge.api import settings as api
-from wap_bridge.tests.base import INSTANCE, SECRET, WapBridgeTestCase, configure, request
+from wap_bridge.tests.base import INSTANCE, SECRET, WapBridgeTestCase, configure, frappe_in_another_process, request
 from wap_bridge.tests.stub import refusal
 
 LIST = "instances.list_instances"
@@ -141,6 +142,29 @@ class Webhook(WapBridgeTestCase):
 		api.register_webhook()
 		self.assertEqual(len(self.stub.calls("settings.create_webhook")), 1)
 		self.assertEqual(self.stub.calls("settings.update_webhook")[0].json["webhook_id"], self.ID)
+
+	def test_is_made_once_when_two_make_it_at_once(self):
+		made, second_has_looked, threads = [], threading.Event(), []
+
+		def look(request):
+			if threads:
+				second_has_looked.set()
+			else:
+				threads.append(threading.Thread(target=frappe_in_another_process, args=(api.register_webhook,)))
+				threads[0].start()
+				# The second one does not come to look before the first one is done.
+				second_has_looked.wait(1)
+			return {"ok": True, "webhooks": list(made)}
+
+		def make(request):
+			made.append({"webhook_id": self.ID, "url": request.json["url"]})
+			return {"ok": True, "webhook_id": self.ID}
+
+		self.stub.answers |= {"settings.list_webhooks": look, "settings.create_webhook": make}
+		api.register_webhook()
+		threads[0].join()
+		self.assertEqual(len(made), 1)
+		self.assertEqual(len(self.stub.calls("settings.update_webhook")), 1)
 
 	def test_gets_a_long_secret_when_there_is_none(self):
 		from frappe.utils.password import remove_encrypted_password
