@@ -31,20 +31,21 @@ forEachDatabase((open) => {
     const statusOf = async (id: string) => (await call('message_status', { id })).json.status as string;
 
     it('sends a scheduled message at its time and not before, under the id it was given', async () => {
-      const at = inSeconds(2);
-      const { json } = await send('in two seconds', { send_at: at });
+      const at = inSeconds(4);
+      const { json } = await send('in four seconds', { send_at: at });
       expect(json).toMatchObject({ ok: true, status: 'scheduled', send_at: at, service: { id: expect.any(String) } });
       expect((await call('message_status', { id: json.service.id })).json).toMatchObject({
         status: 'scheduled',
         send_at: at,
       });
-      await until('it has arrived', () => arrived('in two seconds').length > 0);
+      await until('it has arrived', () => arrived('in four seconds').length > 0);
       expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(at));
-      expect(json.service.id).toContain(arrived('in two seconds')[0]!.id.split('_').at(-1));
+      expect(json.service.id).toContain(arrived('in four seconds')[0]!.id.split('_').at(-1));
     });
 
     it('cancels while it may, says the same twice, and 409 with the state when it is too late', async () => {
-      const { json } = await send('never', { send_at: inSeconds(1) });
+      const at = inSeconds(3);
+      const { json } = await send('never', { send_at: at });
       const id = json.service.id as string;
       const cancelled = { status: 200, json: { ok: true, id, status: 'cancelled', reason: 'cancelled_by_caller' } };
       expect(await call('cancel_message', { id })).toMatchObject(cancelled);
@@ -60,14 +61,14 @@ forEachDatabase((open) => {
           message: expect.stringContaining('cannot be cancelled any more'),
         },
       });
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      await until('its time is over', () => Date.now() > Date.parse(at) + 500);
       expect(arrived('never')).toEqual([]);
       expect(await call('cancel_message', { id: 'NOSUCH' })).toMatchObject({ status: 404 });
     });
 
     it('survives a restart: what came due meanwhile goes out, what was cancelled does not', async () => {
-      const due = (await send('due', { send_at: inSeconds(2) })).json.service.id as string;
-      const dead = (await send('dead', { send_at: inSeconds(2) })).json.service.id as string;
+      const due = (await send('due', { send_at: inSeconds(4) })).json.service.id as string;
+      const dead = (await send('dead', { send_at: inSeconds(4) })).json.service.id as string;
       const far = (await send('far', { send_at: inSeconds(3_600) })).json.service.id as string;
       await call('cancel_message', { id: dead });
       await gateway.restart();

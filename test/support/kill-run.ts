@@ -139,6 +139,8 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
       orphans += before.filter(isRunning).length + Math.max(0, now.length - 1 - neighbours.length);
       readyAfterMs.push(Date.now() - killedAt);
     }
+    const isEnough = () => accepted.size > 20 && scheduled.size > 5 && cancelled.size > 0 && written.size > 5;
+    await until('some of each was written', isEnough);
     await new Promise((resolve) => setTimeout(resolve, 500));
     load.stopped = true;
     await Promise.all(loads);

@@ -228,7 +228,7 @@ describe('lockDataDir', () => {
 
   it('waits for a holder in another container until it is sure that it is gone', async () => {
     const file = await writeOwner({ ...thisProcess(), host: 'another-host', pid: 1 });
-    const options = { heartbeatMs: 50, refusal: () => 'held elsewhere' };
+    const options = { heartbeatMs: 500, refusal: () => 'held elsewhere' };
     const beating = setInterval(() => void utimes(file, new Date(), new Date()), 20);
     await expect(takeLock(join(dir, 'gateway.lock'), options)).rejects.toThrow('held elsewhere');
     clearInterval(beating);
