@@ -47,6 +47,8 @@ export interface Lane {
   writeFirst: boolean;
   /** True when the endpoint was set anew: its row is right, whatever happened before. */
   stale: boolean;
+  /** How often it was set anew. */
+  changes: number;
   /** Unix ms at which a retry is due or the breaker lets a probe through. */
   wakeAt: number | null;
 }
@@ -75,6 +77,7 @@ export function createLane(endpoint: StoredEndpoint, keys: EndpointKeys): Lane {
     retries: true,
     writeFirst: false,
     stale: false,
+    changes: 0,
     wakeAt: null,
   };
 }

@@ -64,6 +64,16 @@ export function createLoader(deps: LoaderDeps): WebhookLoader {
   }
 
   async function fill(lane: Lane): Promise<number | null> {
+    for (;;) {
+      const { changes } = lane;
+      const wakeAt = await fillOnce(lane);
+      if (lane.changes === changes) return wakeAt;
+      // What was read before the endpoint was set anew would go out by its old secret, or to its old address.
+      letGo(lane);
+    }
+  }
+
+  async function fillOnce(lane: Lane): Promise<number | null> {
     if (lane.writeFirst) await settleResults(lane);
     const endpoint = await endpoints.byId(lane.endpoint.id);
     if (!endpoint?.enabled) {
@@ -151,6 +161,17 @@ const lineKey = '';
 
 function inLine(delivery: Delivery): Delivery {
   return { ...delivery, event: { ...delivery.event, orderKey: lineKey } };
+}
+
+/** Says of a lane that its endpoint was set anew: what is loaded of it is let go, and what is being read counts no more. */
+export function noteChange(lane: Lane): void {
+  lane.changes += 1;
+  letGo(lane);
+}
+
+function letGo(lane: Lane): void {
+  dropReady(lane);
+  lane.stale = lane.retries = true;
 }
 
 /** Returns an endpoint's secrets and headers in the clear. */

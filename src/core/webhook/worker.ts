@@ -14,8 +14,8 @@ import { createAlarm } from './alarm.ts';
 import { createClockJumps } from './clock-jumps.ts';
 import { createDeliverer, type DeliveryEnd } from './delivery.ts';
 import { createFinisher, type Finished } from './finisher.ts';
-import { dropReady, forget, isIdle, type Job, type Lane, takeJob } from './lane.ts';
-import { createLoader, prefetch } from './loader.ts';
+import { forget, isIdle, type Job, type Lane, takeJob } from './lane.ts';
+import { createLoader, noteChange, prefetch } from './loader.ts';
 import type { WebhookComposer } from './request.ts';
 import { reportTry } from './report.ts';
 import { breakerState, type WebhookPolicy } from './schedule.ts';
@@ -268,10 +268,7 @@ export function createWebhookWorker(deps: WorkerDeps): WebhookWorker {
 
   function refresh(endpointId: string): void {
     const lane = lanes.get(endpointId);
-    if (lane) {
-      dropReady(lane);
-      lane.stale = lane.retries = true;
-    }
+    if (lane) noteChange(lane);
     wake([endpointId]);
   }
 

@@ -94,6 +94,28 @@ forEachDatabaseAndRepeated((open) => {
     expect(JSON.stringify(await bed.db.database.knex('webhook_endpoints'))).not.toMatch(/secret-[abc]/);
   });
 
+  it('signs with at most three old secrets, each until its own time is over', async () => {
+    const clock = createSettableClock();
+    const hour = 3_600_000;
+    const { webhooks, owner, endpoint, target, receive } = await connected({ secret: 'secret-0' }, { clock });
+    for (const number of [1, 2, 3, 4]) {
+      await webhooks.update(owner, endpoint.id, { secret: `secret-${number}`, overlapMs: 24 * hour });
+      clock.jump(hour);
+    }
+    const signers = async (count: number) => {
+      await receive([{ chat: count }]);
+      const request = (await target.received(count))[count - 1];
+      const all = ['secret-4', 'secret-3', 'secret-2', 'secret-1', 'secret-0'];
+      return signaturesOf(request).map((signature) => all.find((secret) => expected(request, secret) === signature));
+    };
+    expect(await signers(1)).toEqual(['secret-4', 'secret-3', 'secret-2', 'secret-1']);
+    // A day after the first of those three was replaced.
+    clock.jump(21 * hour + 60_000);
+    expect(await signers(2)).toEqual(['secret-4', 'secret-3', 'secret-2']);
+    clock.jump(3 * hour);
+    expect(await signers(3)).toEqual(['secret-4']);
+  });
+
   it('sends extra headers, keeps their values encrypted, and refuses those that are its own', async () => {
     const { webhooks, owner, endpoint, target, receive } = await connected({ headers: { Authorization: 'token a:b' } });
     expect(endpoint.headerNames).toEqual(['authorization']);
