@@ -339,6 +339,30 @@ describe('outbound', () => {
       expect(body).toBe('ü'.repeat(512));
     });
 
+    it('reads no more than 64 KiB of an answer that has no end', async () => {
+      let isCut = false;
+      const port = await tcpServer((socket) => {
+        socket.on('close', () => (isCut = true));
+        socket.once('data', () => {
+          socket.write('HTTP/1.1 200 OK\r\n\r\n');
+          socket.write(Buffer.alloc(80 * 1024, 'a'));
+        });
+      });
+      const result = await outbound(loopback).post(`http://127.0.0.1:${port}/`, { ...post, timeoutMs: 60_000 });
+      expect(result).toMatchObject({ status: 200, body: 'a'.repeat(1024) });
+      expect(result.durationMs).toBeLessThan(30_000);
+      await expect.poll(() => isCut).toBe(true);
+    });
+
+    it('does not wait a minute for a body that stops coming', async () => {
+      const port = await tcpServer((socket) =>
+        socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\nok')),
+      );
+      const result = await outbound(loopback).post(`http://127.0.0.1:${port}/`, { ...post, timeoutMs: 60_000 });
+      expect(result).toMatchObject({ status: 200, body: 'ok' });
+      expect(result.durationMs).toBeLessThan(30_000);
+    });
+
     it('hides what a private address says beside a status that is not 2xx', async () => {
       const target = await receiver();
       target.answer((_, response) => response.writeHead(500).end('internal secret'));
@@ -403,6 +427,16 @@ describe('outbound', () => {
       await expect(guarded.post(`https://127.0.0.1:${nonsense}/`, post)).rejects.toMatchObject({
         code: 'fetch_failed',
       });
+    });
+
+    it('does not wait a minute for a connection', async () => {
+      const silent = outbound({ lookup: () => new Promise(() => undefined) });
+      const startedAt = performance.now();
+      await expect(silent.post('http://silent.test/', { ...post, timeoutMs: 60_000 })).rejects.toMatchObject({
+        code: 'fetch_failed',
+        details: { failure: 'timeout' },
+      });
+      expect(performance.now() - startedAt).toBeLessThan(30_000);
     });
 
     it('fails when the name does not resolve', async () => {

@@ -178,6 +178,19 @@ forEachDatabase((open) => {
     expect(await media.readBase64(again.mediaId)).toBe(pdf.toString('base64'));
   });
 
+  it('keeps a file for thirty days from when it was last sent', async () => {
+    const media = build();
+    const day = 24 * 3600 * 1000;
+    const { mediaId } = await media.saveBytes({ accountId, bytes: pdf });
+    now += 20 * day;
+    expect((await media.saveBytes({ accountId, bytes: pdf })).mediaId).toBe(mediaId);
+    now += 20 * day;
+    expect(await media.prune(now)).toBe(0);
+    expect(await media.readBase64(mediaId)).toBe(pdf.toString('base64'));
+    now += 11 * day;
+    expect(await media.prune(now)).toBe(1);
+  });
+
   it('prunes what is old, keeps bytes that someone still has, and sweeps what was left half-done', async () => {
     const media = build();
     const day = 24 * 3600 * 1000;

@@ -68,6 +68,32 @@ describe('what is announced', () => {
   });
 });
 
+describe('API calls, what arrives and states', () => {
+  it('count by their labels', async () => {
+    const announcer = metrics.watchEvents({ enqueue: () => Promise.resolve() });
+    const { accountId, id: instanceId } = instance;
+    await opened.database.transaction((trx) =>
+      announcer.enqueue(trx, [
+        { accountId, instanceId, type: 'message.received', payload: { messageId: 'm' }, orderKey: 'chat' },
+        {
+          accountId,
+          instanceId,
+          type: 'instance.status',
+          payload: { state: 'qr', reason: null, code: null },
+          orderKey: instanceId,
+        } as unknown as NewEvent,
+      ]),
+    );
+    metrics.requestEnded({ route: '/api/method/a', status: 200, durationMs: 20 });
+    metrics.requestEnded({ route: null, status: 404, durationMs: 20 });
+    expect(await valueOf('messages_received_total')).toBe(1);
+    expect(await valueOf('instance_changes_total{state="qr"}')).toBe(1);
+    expect(await valueOf('http_requests_total{route="/api/method/a",status="200"}')).toBe(1);
+    expect(await valueOf('http_requests_total{route="other",status="404"}')).toBe(1);
+    expect(await valueOf('http_request_seconds_count{route="other"}')).toBe(1);
+  });
+});
+
 describe('sends', () => {
   it('count by content and result, and the time of those that were accepted', async () => {
     const message = buildMessage(instance, { createdAt: now - 300 });
@@ -126,6 +152,68 @@ describe('gauges', () => {
     await opened.database.knex('instances').update({ deleted_at: now });
     expect(await valueOf(`instance_ready{instance="${instance.id}"}`)).toBeNull();
     expect(await valueOf('instances{state="ready"}')).toBe(0);
+  });
+
+  it('are what the database says, each under its own name', async () => {
+    const id = instance.id;
+    metrics = build({
+      stats: {
+        instances: async () => [
+          {
+            id,
+            state: 'ready',
+            desiredState: 'run',
+            attempts: 3,
+            lastReadyAt: now - 7_000,
+            lastEventAt: now - 2_000,
+            missingFeatures: ['check_numbers'],
+          },
+          {
+            id: 'INST-01-0000002',
+            state: 'failed',
+            desiredState: 'run',
+            attempts: 0,
+            lastReadyAt: null,
+            lastEventAt: null,
+            missingFeatures: [],
+          },
+        ],
+        queues: async () => [{ instanceId: id, count: 11, scheduled: 12, oldestAt: now - 13_000 }],
+        campaigns: async () => ({ byState: { running: 2 }, waiting: 14 }),
+        webhooks: async () => ({
+          endpoints: { working: 3, failing: 4, open: 5, disabled: 6 },
+          waiting: { pending: 15, retry: 16 },
+          oldestAt: now - 17_000,
+        }),
+      },
+    });
+    const expected = {
+      'instances{state="ready"}': 1,
+      'instances{state="failed"}': 1,
+      'instances{state="qr"}': 0,
+      [`instance_ready{instance="${id}"}`]: 1,
+      'instance_ready{instance="INST-01-0000002"}': 0,
+      [`instance_attempts{instance="${id}"}`]: 3,
+      [`instance_last_ready_timestamp_seconds{instance="${id}"}`]: (now - 7_000) / 1000,
+      [`instance_last_received_timestamp_seconds{instance="${id}"}`]: (now - 2_000) / 1000,
+      [`instance_feature_missing{instance="${id}",feature="check_numbers"}`]: 1,
+      [`instance_memory_bytes{instance="${id}",kind="rss"}`]: 9_000,
+      [`queue_messages{instance="${id}"}`]: 11,
+      [`scheduled_messages{instance="${id}"}`]: 12,
+      [`queue_oldest_seconds{instance="${id}"}`]: 13,
+      'campaigns{state="running"}': 2,
+      'campaigns{state="paused"}': 0,
+      campaign_recipients_waiting: 14,
+      'webhook_endpoints{state="failing"}': 4,
+      'webhook_endpoints{state="disabled"}': 6,
+      'webhook_waiting{state="pending"}': 15,
+      'webhook_waiting{state="retry"}': 16,
+      webhook_oldest_seconds: 17,
+      database_up: 1,
+    };
+    const found = await Promise.all(Object.keys(expected).map(async (name) => [name, await valueOf(name)] as const));
+    expect(Object.fromEntries(found)).toEqual(expected);
+    expect(await valueOf('instance_last_ready_timestamp_seconds{instance="INST-01-0000002"}')).toBeNull();
   });
 
   it('of the database are absent while it does not answer; the rest is there', async () => {
