@@ -83,9 +83,17 @@ export function createInstances({
   }
 
   async function list(caller: Caller): Promise<Instance[]> {
-    const all = await store.list(caller.accountId);
-    const bound = caller.token.instanceId;
-    return bound ? all.filter((instance) => instance.id === bound) : all;
+    return visible(caller, await store.list(caller.accountId));
+  }
+
+  /** A number that is written in full is found by its digits: one row, however many instances there are. */
+  async function withNumber(caller: Caller, fromNumber: string): Promise<Instance[]> {
+    const digits = /^\+?(\d{7,15})$/.exec(fromNumber)?.[1];
+    const known = digits ? visible(caller, await store.withPhone(caller.accountId, digits)) : [];
+    if (known.length > 0) return known;
+    const all = await list(caller);
+    const phone = parsePhone(fromNumber, all[0]?.defaultCountry ?? null);
+    return phone === null ? [] : all.filter((instance) => instance.phone === phone);
   }
 
   async function resolve(
@@ -97,9 +105,7 @@ export function createInstances({
       checkNumber(instance, fromNumber);
       return instance;
     }
-    const all = await list(caller);
-    const phone = fromNumber ? (parsePhone(fromNumber, all[0]?.defaultCountry ?? null) ?? '') : null;
-    const matching = phone === null ? all : all.filter((instance) => instance.phone === phone);
+    const matching = fromNumber ? await withNumber(caller, fromNumber) : await list(caller);
     const [only, ...others] = matching;
     if (only && others.length === 0) return only;
     if (!only)
@@ -280,4 +286,9 @@ function checkProxy(text: string): void {
       details: { proxy_url: 'must be http, https or socks5 with a host' },
     },
   );
+}
+
+/** Returns those of the account's instances that the token reaches. */
+function visible({ token }: Caller, instances: Instance[]): Instance[] {
+  return token.instanceId ? instances.filter(({ id }) => id === token.instanceId) : instances;
 }

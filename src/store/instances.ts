@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import type { ActionCode } from '../model/action.ts';
 import type { SelfTest } from '../model/features.ts';
 import { instanceId } from '../model/ids.ts';
@@ -20,6 +21,8 @@ export interface InstanceStore {
   byId(id: string): Promise<Instance | null>;
   byIds(ids: string[]): Promise<Instance[]>;
   list(accountId: string): Promise<Instance[]>;
+  /** The account's instances with this number, oldest first. */
+  withPhone(accountId: string, phone: string): Promise<Instance[]>;
   /** Every instance that should run, oldest first. */
   wanted(): Promise<Instance[]>;
   /** Every instance that keeps a sealed proxy, of all accounts. */
@@ -33,6 +36,8 @@ export interface InstanceStore {
 export function createInstanceStore(database: Database): InstanceStore {
   const { knex } = database;
   const live = () => knex('instances').where({ deleted_at: null });
+  const read = async (query: Knex.QueryBuilder): Promise<Instance[]> =>
+    ((await query.orderBy('created_at').orderBy('id')) as InstanceRow[]).map(fromRow);
 
   return {
     create: ({ accountId, title, defaultCountry, now }) =>
@@ -78,15 +83,9 @@ export function createInstanceStore(database: Database): InstanceStore {
       return rows.map(fromRow);
     },
 
-    async list(accountId) {
-      const rows = (await live().where({ account_id: accountId }).orderBy('created_at').orderBy('id')) as InstanceRow[];
-      return rows.map(fromRow);
-    },
-
-    async wanted() {
-      const rows = (await live().where({ desired_state: 'run' }).orderBy('created_at').orderBy('id')) as InstanceRow[];
-      return rows.map(fromRow);
-    },
+    list: (accountId) => read(live().where({ account_id: accountId })),
+    withPhone: (accountId, phone) => read(live().where({ account_id: accountId, phone })),
+    wanted: () => read(live().where({ desired_state: 'run' })),
 
     async sealed(connection = knex) {
       const rows = (await connection('instances')

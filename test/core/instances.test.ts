@@ -1,0 +1,75 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createInstances, type Instances } from '../../src/core/instances.ts';
+import type { Instance } from '../../src/model/instance.ts';
+import { accountCaller, type Caller } from '../../src/model/token.ts';
+import { createInstanceStore, type InstancePatch, type InstanceStore } from '../../src/store/instances.ts';
+import { createAccountStore } from '../../src/store/accounts.ts';
+import { forEachDatabase, type TestDatabase } from '../support/database.ts';
+
+forEachDatabase((open) => {
+  let opened: TestDatabase;
+  let store: InstanceStore;
+  let instances: Instances;
+  let caller: Caller;
+
+  beforeEach(async () => {
+    opened = await open();
+    store = createInstanceStore(opened.database);
+    const account = await createAccountStore(opened.database).create({ title: 'Shop', now: 1 });
+    caller = accountCaller(account.id);
+    // What else there is does not take part in telling which instance is meant.
+    instances = createInstances({ store } as Parameters<typeof createInstances>[0]);
+  });
+  afterEach(() => opened.drop());
+
+  async function linked(phone: string | null, patch: InstancePatch = {}): Promise<Instance> {
+    const { accountId } = caller;
+    const made = await store.create({ accountId, title: null, defaultCountry: null, now: 1 });
+    const change = { phone, state: 'ready', ...patch } as const;
+    await store.update(made.id, change);
+    return { ...made, ...change };
+  }
+
+  const resolved = async (fromNumber: string) => (await instances.resolve(caller, { fromNumber })).id;
+
+  it.each(['255757000001', '+255757000001', '00255757000001', '+255 757 000 001', '0757000001'])(
+    'finds the instance that is linked to %s',
+    async (fromNumber) => {
+      await linked(null, { defaultCountry: 'TZ' });
+      const { id } = await linked('255757000001');
+      expect(await resolved(fromNumber)).toBe(id);
+    },
+  );
+
+  it('reads one row for a number in full, however many instances there are', async () => {
+    for (let index = 0; index < 30; index += 1) await linked(`2557570001${String(index).padStart(2, '0')}`);
+    let rows = 0;
+    opened.database.knex.on('query-response', (response: unknown[]) => (rows += response.length));
+    await resolved('+255757000129');
+    expect(rows).toBe(1);
+  });
+
+  it('takes the one that is ready of several with the same number', async () => {
+    await linked('255757000001', { state: 'logged_out' });
+    const { id } = await linked('255757000001');
+    expect(await resolved('255757000001')).toBe(id);
+    await linked('255757000001');
+    await expect(resolved('255757000001')).rejects.toMatchObject({ code: 'instance_ambiguous' });
+  });
+
+  it('does not find what is deleted, of another account, or not for this token', async () => {
+    const deleted = await linked('255757000001');
+    await store.remove(deleted.id, 2);
+    await expect(resolved('255757000001')).rejects.toMatchObject({ code: 'instance_not_found' });
+
+    const other = await linked('255757000002');
+    const another = await createAccountStore(opened.database).create({ title: 'Other shop', now: 1 });
+    const input = { fromNumber: '255757000002' };
+    for (const stranger of [
+      accountCaller(another.id),
+      { ...caller, token: { ...caller.token, instanceId: (await linked('255757000003')).id } },
+    ])
+      await expect(instances.resolve(stranger, input)).rejects.toMatchObject({ code: 'instance_not_found' });
+    expect(await resolved('255757000002')).toBe(other.id);
+  });
+});
