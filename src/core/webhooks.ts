@@ -73,7 +73,7 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
   const { clock, newId } = deps;
   const endpoints = createWebhookStore(deps.database);
   const deliveries = createDeliveryStore(deps.database);
-  const events = createEventStore();
+  const events = createEventStore(deps.database);
   const audit = createAudit(deps);
   const composer = createComposer(deps);
   const worker = createWebhookWorker({

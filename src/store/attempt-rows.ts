@@ -13,6 +13,19 @@ export interface AttemptRow {
   created_at: number;
 }
 
+/** The columns of an attempt, as they are written. */
+export const attemptColumns = [
+  'id',
+  'delivery_id',
+  'endpoint_id',
+  'attempt',
+  'status',
+  'error',
+  'response',
+  'duration_ms',
+  'created_at',
+] as const satisfies readonly (keyof AttemptRow)[];
+
 /** Returns the row of an attempt; errors are cut to the column. */
 export function attemptRow(attempt: Attempt): AttemptRow {
   return {

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { GatewayEvent } from '../model/events.ts';
 import type { Attempt, DeliveryState } from '../model/webhook.ts';
-import { type AttemptRow, attemptRow } from './attempt-rows.ts';
+import { attemptColumns, type AttemptRow, attemptRow } from './attempt-rows.ts';
 import type { Connection, Database } from './database.ts';
 import { eventOf, type EventRow } from './events.ts';
 import { createRowWriter } from './rows.ts';
@@ -62,7 +62,7 @@ export interface DeliveryStore {
   pullForward(trx: Knex.Transaction, endpointId: string, now: number, dueAfter?: number): Promise<void>;
 }
 
-const writeDeliveries = createRowWriter<DeliveryRow & { due_at: number; created_at: number }>('webhook_deliveries', [
+const deliveryColumns = [
   'id',
   'endpoint_id',
   'event_id',
@@ -71,21 +71,13 @@ const writeDeliveries = createRowWriter<DeliveryRow & { due_at: number; created_
   'attempt',
   'due_at',
   'created_at',
-]);
-const writeAttempts = createRowWriter<AttemptRow>('webhook_attempts', [
-  'id',
-  'delivery_id',
-  'endpoint_id',
-  'attempt',
-  'status',
-  'error',
-  'response',
-  'duration_ms',
-  'created_at',
-]);
+] as const;
 
 /** Returns the tables of deliveries and their attempts. */
-export function createDeliveryStore({ knex }: Database): DeliveryStore {
+export function createDeliveryStore(database: Database): DeliveryStore {
+  const { knex } = database;
+  const deliveryRows = createRowWriter<NewDeliveryRow>(database, 'webhook_deliveries', deliveryColumns);
+  const attemptRows = createRowWriter<AttemptRow>(database, 'webhook_attempts', attemptColumns);
   const waiting = (endpointId: string) => knex('webhook_deliveries').where({ endpoint_id: endpointId, state: 'retry' });
   const inOrder = (endpointId: string, state: 'pending' | 'retry', limit: number) =>
     knex('webhook_deliveries')
@@ -107,7 +99,7 @@ export function createDeliveryStore({ knex }: Database): DeliveryStore {
         due_at: event.createdAt,
         created_at: event.createdAt,
       }));
-      await writeDeliveries(connection, rows);
+      await deliveryRows.write(connection, rows);
     },
 
     fresh({ endpointId, notOf, limit }) {
@@ -155,7 +147,7 @@ export function createDeliveryStore({ knex }: Database): DeliveryStore {
       for (const { id, attempt, dueAt } of results.filter((result) => result.state === 'retry')) {
         await trx('webhook_deliveries').where({ id }).update({ state: 'retry', attempt, due_at: dueAt });
       }
-      await writeAttempts(trx, attempts.map(attemptRow));
+      await attemptRows.write(trx, attempts.map(attemptRow));
     },
 
     async pullForward(trx, endpointId, now, dueAfter = now) {
@@ -187,6 +179,11 @@ interface DeliveryRow {
   order_key: string;
   state: 'pending' | 'retry';
   attempt: number;
+}
+
+interface NewDeliveryRow extends DeliveryRow {
+  due_at: number;
+  created_at: number;
 }
 
 function toWaiting(row: DeliveryRow): WaitingDelivery {

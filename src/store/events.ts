@@ -1,5 +1,5 @@
 import type { EventPayloads, EventType, GatewayEvent } from '../model/events.ts';
-import type { Connection } from './database.ts';
+import type { Connection, Database } from './database.ts';
 import { createRowWriter } from './rows.ts';
 
 /** The columns of an event, as a join brings them. */
@@ -13,25 +13,25 @@ export interface EventRow {
   created_at: number;
 }
 
-const writeRows = createRowWriter<EventRow>('events', [
-  'id',
-  'account_id',
-  'instance_id',
-  'type',
-  'payload',
-  'order_key',
-  'created_at',
-]);
-
 interface EventStore {
   /** Writes events in the transaction that makes them true. */
   insert(connection: Connection, events: readonly GatewayEvent[]): Promise<void>;
 }
 
 /** Returns the events table. */
-export function createEventStore(): EventStore {
+export function createEventStore(database: Pick<Database, 'engine'>): EventStore {
+  const writer = createRowWriter<EventRow>(database, 'events', [
+    'id',
+    'account_id',
+    'instance_id',
+    'type',
+    'payload',
+    'order_key',
+    'created_at',
+  ]);
+
   return {
-    insert: (connection, events) => writeRows(connection, events.map(toRow)),
+    insert: (connection, events) => writer.write(connection, events.map(toRow)),
   };
 }
 

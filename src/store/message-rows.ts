@@ -33,6 +33,36 @@ export interface MessageRow {
   seq: number | null;
 }
 
+/** The columns of a message, as they are written. */
+export const messageColumns = [
+  'id',
+  'account_id',
+  'instance_id',
+  'direction',
+  'wa_id',
+  'wa_key',
+  'chat',
+  'sender',
+  'sender_phone',
+  'sender_name',
+  'content',
+  'state',
+  'reason',
+  'ack',
+  'priority',
+  'attempts',
+  'expires_at',
+  'send_at',
+  'created_at',
+  'happened_at',
+  'acked_at',
+  'edited_at',
+  'revoked_at',
+  'campaign_id',
+  'lane',
+  'seq',
+] as const satisfies readonly (keyof MessageRow)[];
+
 /** Returns content as its column keeps it: the type stands first, so that a query can tell it by `contentStart`. */
 function contentText({ type, ...rest }: Content): string {
   return JSON.stringify({ type, ...rest });

@@ -3,8 +3,9 @@ import type { Content } from '../model/content.ts';
 import { idFloor } from '../model/ids.ts';
 import { type Ack, type FailureReason, type Message, type MessageState, stateOfAck } from '../model/message.ts';
 import type { Connection, Database } from './database.ts';
-import { contentStart, fromRow, type MessageRow, toRow } from './message-rows.ts';
+import { contentStart, fromRow, messageColumns, type MessageRow, toRow } from './message-rows.ts';
 import { dueOf, insertDue } from './message-due.ts';
+import { createRowWriter } from './rows.ts';
 
 /** An ack that arrived: applied only when it moves the message forward. */
 export interface AckUpdate {
@@ -64,6 +65,7 @@ export interface MessageStore {
 /** Returns the messages table. */
 export function createMessageStore(database: Database): MessageStore {
   const { knex } = database;
+  const writer = createRowWriter<MessageRow>(database, 'messages', messageColumns);
   const table = (connection: Connection = knex) => connection('messages');
   const read = async (query: Knex.QueryBuilder): Promise<Message[]> => ((await query) as MessageRow[]).map(fromRow);
 
@@ -75,13 +77,13 @@ export function createMessageStore(database: Database): MessageStore {
     async insert(messages, connection) {
       if (messages.length === 0) return;
       const due = messages.flatMap(dueOf);
-      const insert = (on?: Connection) => table(on).insert(messages.map(toRow));
-      if (due.length === 0) return void (await (connection ? insert(connection) : database.statement(insert)));
-      const insertBoth = async (on: Connection) => {
-        await insert(on);
+      const insert = async (on: Connection) => {
+        await writer.write(on, messages.map(toRow));
         await insertDue(on, due);
       };
-      await (connection ? insertBoth(connection) : database.transaction(insertBoth));
+      if (connection) return insert(connection);
+      const isOneStatement = due.length === 0 && writer.isOneStatement(messages.length);
+      await (isOneStatement ? database.statement(() => insert(knex)) : database.transaction(insert));
     },
 
     async byId(id) {
