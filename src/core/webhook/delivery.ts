@@ -70,7 +70,7 @@ export function createDeliverer(
         retryAfterSeconds = null,
         ...answer
       } = await deps.outbound.post(endpoint.url, { ...request, timeoutMs: deps.timeoutMs });
-      const response = said === '' ? said : withoutConfidences(said, { url: endpoint.url, keys });
+      const response = withoutConfidences(said, { url: endpoint.url, keys });
       return { ...answer, error: null, timedOut: false, retryAfterSeconds, response };
     } catch (error) {
       const failure = error instanceof GatewayError ? error.details?.failure : 'connection';

@@ -138,10 +138,12 @@ export function createLoader(deps: LoaderDeps): WebhookLoader {
     return { due, held, nextDueAt };
   }
 
-  /** One query for all messages of a load, one for the instances. */
+  /** One query for all messages of a load, at the same time one for the instances. */
   async function withFacts(chosen: readonly Delivery[]): Promise<Job[]> {
-    const messages = await readAll(deps.messages.byIds, chosen.map(messageIdOf));
-    const instances = await readAll(deps.instances.byIds, chosen.map(instanceIdOf));
+    const [messages, instances] = await Promise.all([
+      readAll(deps.messages.byIds, chosen.map(messageIdOf)),
+      readAll(deps.instances.byIds, chosen.map(instanceIdOf)),
+    ]);
     return chosen.map((delivery) => {
       const message = messages.get(messageIdOf(delivery) ?? '');
       return {
