@@ -104,15 +104,12 @@ export function createFinisher({
     onWritten(batch);
   }
 
-  /** Resolves when no write is under way; whoever waited longer may have begun another one. */
-  async function settled(): Promise<void> {
-    if (!writing) return;
-    await writing.catch(() => undefined);
-    return settled();
-  }
-
+  /** Several may wait for the same write: whoever goes on first begins the next one at once, and the others wait for that too. */
   async function flush(): Promise<void> {
-    await settled();
+    if (writing) {
+      await writing.catch(() => undefined);
+      return flush();
+    }
     if (unwritten.length === 0) return;
     if (timer) clearTimeout(timer);
     timer = null;
