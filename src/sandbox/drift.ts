@@ -20,6 +20,8 @@ export const drifts = {
   'whats-new': '"What’s new" opens after the start, and unlinks the device when nobody answers it',
   'silent-conflict':
     'Another place with the same login ends the line, which a stanza alone tells: the state stays `CONNECTED`, and `takeover` throws',
+  'logout-later':
+    '`logout` returns nothing and tells the phone a moment later; the page that comes then shows that it is done',
   'frame-navigations': 'A frame inside the page navigates again and again',
 } as const;
 

@@ -5,6 +5,7 @@ export function defineSocket(page: SandboxPage): void {
   const { network, database, config } = page;
   const QR_REFS = 5;
   const TIMEOUT_AFTER_MS = 10_000;
+  const LOGOUT_AFTER_MS = 500;
   /** Confirmations are gathered for so long. */
   const CONFIRM_MS = 15;
   let refTimer: ReturnType<typeof setTimeout> | undefined;
@@ -21,9 +22,10 @@ export function defineSocket(page: SandboxPage): void {
       if (config.drift.includes('silent-conflict')) throw new Error('Takeover called without conflict!');
       network.start();
     }
-    async logout(): Promise<void> {
-      if (page.login.me) await network.ask('logout').catch(() => undefined);
-      await leave();
+    logout(): Promise<void> | undefined {
+      if (!config.drift.includes('logout-later')) return unlink();
+      setTimeout(() => void unlink(), LOGOUT_AFTER_MS);
+      return undefined;
     }
   }
   page.socket = new Socket({
@@ -96,6 +98,11 @@ export function defineSocket(page: SandboxPage): void {
     network.stop();
     await database.wipe();
     setTimeout(() => location.assign('/?post_logout=1&logout_reason=0'));
+  }
+
+  async function unlink(): Promise<void> {
+    if (page.login.me) await network.ask('logout').catch(() => undefined);
+    await leave();
   }
 
   /** The phone removed this device. */

@@ -16,7 +16,7 @@ import { ClientError } from '../client.ts';
 import { encodeContent } from './codec/index.ts';
 import { toAmendment, toClientEvents, toReceivedMessage } from './events.ts';
 import { LinkedPage, type WebPage } from './library.ts';
-import { lineState, takeLine } from './page/line.ts';
+import { endLink, lineState, takeLine } from './page/line.ts';
 import type { PageBridge, PagePasskeyControl, PageSend } from './page/records.ts';
 
 /** Starts a browser on a profile; resolves to the browser and what closes it. */
@@ -39,6 +39,8 @@ export interface LaunchedBrowser {
 
 const callTimeoutMs = 30_000;
 const mediaTimeoutMs = 120_000;
+/** WhatsApp Web itself gives the network 3 s, and then forgets everything it has. */
+const logoutTimeoutMs = 20_000;
 const retestPausesMs = [5_000, 30_000, 300_000];
 
 /** Returns the factory of clients that drive WhatsApp Web through whatsapp-web.js in a browser of their own. */
@@ -58,6 +60,7 @@ function createWebjsClient({ launch, web, onEvent, ...options }: ClientDeps): Wh
   let stopping: Promise<boolean> | null = null;
   let linked: LinkedPage | null = null;
   let ended = false;
+  let unlinked: () => void = () => undefined;
   let lastTest: SelfTest | null = null;
   let retest: NodeJS.Timeout | undefined;
 
@@ -76,7 +79,10 @@ function createWebjsClient({ launch, web, onEvent, ...options }: ClientDeps): Wh
     const library = new LinkedPage(await web(), {
       onRecords: (records) => toClientEvents(records).forEach(emit),
       onState: (state) => emit({ type: 'connection', state }),
-      onLoggedOut: () => end({ type: 'logged_out' }),
+      onLoggedOut() {
+        unlinked();
+        end({ type: 'logged_out' });
+      },
       onBroken: (error) => end({ type: 'closed', reason: reasonOf(error) }),
     });
     linked = library;
@@ -173,8 +179,13 @@ function createWebjsClient({ launch, web, onEvent, ...options }: ClientDeps): Wh
 
     async logout() {
       ended = true;
+      const isDone = new Promise<void>((resolve) => (unlinked = resolve));
       try {
-        await withTimeout(page().evaluate(unlink), 10_000, 'WhatsApp Web does not answer');
+        await withTimeout(
+          Promise.all([page().evaluate(endLink), isDone]),
+          logoutTimeoutMs,
+          'WhatsApp Web does not answer',
+        );
       } finally {
         await stop(10_000);
       }
@@ -282,10 +293,6 @@ function callBridge(method: string, args: unknown[]): unknown {
 async function askPasskey(ask: keyof PagePasskeyControl, given: unknown): Promise<boolean> {
   const control = (window as any).wapbridgePasskey;
   return control ? (await control[ask](given)) !== false : false;
-}
-
-function unlink(): unknown {
-  return (window as any).require('WAWebSocketModel').Socket.logout();
 }
 
 function pageVersion(): string {

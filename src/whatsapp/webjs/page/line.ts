@@ -26,3 +26,8 @@ export function takeLine(): void {
     setTimeout(() => page.location.reload());
   }
 }
+
+/** Runs in the page: unlinks the device. The page tells the phone after this, and goes elsewhere when that is done; newer ones return nothing to wait for. */
+export function endLink(): void {
+  (window as any).require('WAWebSocketModel').Socket.logout();
+}
