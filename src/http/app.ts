@@ -46,6 +46,7 @@ export function createHttpApp(deps: HttpAppDeps): Koa {
   const clientIp = createClientIp(deps.trustProxy);
   const cors = createCors(deps.corsOrigins);
   const bodies = createBodyReader({ maxBytes: deps.bodyMaxBytes, ...(deps.uploads && { uploads: deps.uploads }) });
+  const described = new Map<Dialect, object>();
   const mounted = deps.dialects.map((dialect) => mount(dialect, { bodies, log: deps.log }));
 
   async function guard(ctx: Context, next: Next): Promise<void> {
@@ -89,7 +90,10 @@ export function createHttpApp(deps: HttpAppDeps): Koa {
     const dialect = deps.dialects.find((candidate) => candidate.name === name);
     if (!dialect || !/^(GET|HEAD)$/.test(ctx.method)) return await next();
     cors(ctx);
-    ctx.body = openapiDocument(dialect, { version: deps.version, serverUrl: deps.publicUrl() });
+    const document =
+      described.get(dialect) ?? openapiDocument(dialect, { version: deps.version, serverUrl: deps.publicUrl() });
+    described.set(dialect, document);
+    ctx.body = document;
   }
 
   async function dialects(ctx: Context, next: Next): Promise<void> {

@@ -2,6 +2,7 @@ import type { GatewayError } from '../model/errors.ts';
 import type { Caller } from '../model/token.ts';
 import type { WebhookDialect } from '../model/webhook.ts';
 import type { Answer } from './answer.ts';
+import type { JsonSchema } from './json-schema.ts';
 import type { LimitState } from './limit.ts';
 import type { ApiRequest, Params } from './request.ts';
 import type { Route } from './route.ts';
@@ -38,6 +39,8 @@ export interface Dialect {
   refuseUnknown?(request: ApiRequest, params: Params): GatewayError;
   success(result: unknown, request: ApiRequest): Answer;
   failure(error: GatewayError, request: ApiRequest): Answer;
+  /** The same two as JSON Schemas, for the API document: the envelope around what a route answers (null: nothing), and around errors. */
+  envelope: { success(answer: JsonSchema | null): JsonSchema; failure: JsonSchema };
   limits: DialectLimits;
   /** Returns the rate-limit headers of an answer: the source's own, or `ietfLimitHeaders`. */
   limitHeaders(state: LimitState): Record<string, string>;

@@ -29,6 +29,8 @@ interface RouteFacts<T> {
   scope: TokenScope;
   /** Path parameters, query and body in one object; what it does not name is dropped. */
   body: Joi.ObjectSchema<T>;
+  /** What `handle` returns, before the dialect's envelope, for the API document; the tests hold every answer against it. Null: nothing. */
+  answer: Joi.Schema | null;
   /** The parameter that may be a very long list: its schema is `rows()`, and the body is not kept in memory. */
   rows?: string;
   /** The largest body it takes; absent: `small`. What comes as `rows` is counted apart. */
@@ -52,6 +54,7 @@ export interface Route {
   auth: 'required' | 'guest';
   scope: TokenScope;
   body: Joi.ObjectSchema;
+  answer: Joi.Schema | null;
   maxBody: BodySize;
   limit: string;
   rows: string | null;
@@ -69,6 +72,7 @@ export function route<T extends object>(spec: RouteSpec<T>): Route {
     auth: spec.auth ?? 'required',
     scope: spec.scope,
     body: spec.body,
+    answer: spec.answer,
     maxBody: spec.maxBody ?? 'small',
     limit: spec.limit ?? 'default',
     rows: spec.rows ?? null,

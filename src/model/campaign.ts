@@ -9,7 +9,7 @@ export type CampaignState = (typeof campaignStates)[number];
  * What keeps a running campaign from sending just now. A hold stands beside the state: it goes away by itself, a reconnect
  * cannot undo a user's pause, and `resume` cannot override it.
  */
-const campaignHolds = [
+export const campaignHolds = [
   'disconnected',
   'quiet_hours',
   'outside_window',

@@ -7,6 +7,7 @@ import type { HealthSource } from '../../src/http/health.ts';
 import { type HttpServer, type ServerTimeouts, createHttpServer } from '../../src/http/server.ts';
 import type { Instance } from '../../src/model/instance.ts';
 import type { StatsStore } from '../../src/store/stats.ts';
+import { assertDescribed } from '../support/answers.ts';
 import { type FakeCore, createFakeCore, credentials } from './fake-core.ts';
 
 /** The HTTP side on a loopback port over the fake core. */
@@ -120,6 +121,7 @@ export async function request(url: string, init: RequestInit = {}): Promise<Repl
   } catch {
     // Images, texts and empty answers have no JSON.
   }
+  assertDescribed(new URL(url).pathname, { status: response.status, body });
   return { status: response.status, headers: response.headers, text, body };
 }
 

@@ -6,6 +6,7 @@ import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import type { SupervisionLimits } from '../../src/core/supervisor/limits.ts';
 import { accountCaller } from '../../src/model/token.ts';
+import { assertDescribed } from './answers.ts';
 import { until } from './clock.ts';
 
 /** A gateway in this process, with the sandbox, in a data folder of its own. */
@@ -79,7 +80,9 @@ export async function startGateway(
         body: JSON.stringify(body ?? {}),
       });
       const text = await response.text();
-      return { status: response.status, headers: response.headers, json: text ? JSON.parse(text) : null };
+      const json = text ? JSON.parse(text) : null;
+      assertDescribed(`/api/method/${method}`, { status: response.status, body: json });
+      return { status: response.status, headers: response.headers, json };
     },
 
     async link(phone) {

@@ -4,6 +4,7 @@ import type { ApiRequest, Params } from '../../http/request.ts';
 import { GatewayError } from '../../model/errors.ts';
 import type { Core } from '../core.ts';
 import { createAuthenticate } from './auth.ts';
+import { envelope } from './envelope.ts';
 import { presentFailure, presentLimit, presentSuccess } from './present.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { bulkSettingsRoutes } from './routes/bulk-settings.ts';
@@ -77,6 +78,7 @@ export function createWapbridge(deps: WapbridgeDeps): Dialect {
     },
     success: presentSuccess,
     failure: presentFailure,
+    envelope,
     limits: {
       // An ERPNext site sends all its texts from one address, so an address may do more than a token.
       ip: deps.rateLimitPerMinute * 20,

@@ -3,6 +3,7 @@ import { type Route, route } from '../../../http/route.ts';
 import { choices, optionalText } from '../../../http/schema.ts';
 import { type AuditAction, type AuditEntry, auditTable } from '../../../model/audit.ts';
 import type { Core } from '../../core.ts';
+import { auditAnswer } from '../answers/settings.ts';
 import { moment, pageCursor } from '../inputs.ts';
 import { momentOf } from '../moment.ts';
 import { time } from '../present.ts';
@@ -41,6 +42,7 @@ export function auditRoutes({ audit }: Pick<Core, 'audit'>): Route[] {
       scope: 'full',
       safe: true,
       body: listInput,
+      answer: auditAnswer,
       async handle({ input, caller }) {
         const limit = input.limit ?? pageSize;
         const found = await audit.list(caller, {

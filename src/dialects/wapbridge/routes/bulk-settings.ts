@@ -1,6 +1,7 @@
 import Joi from 'joi';
 import { type Method, type Route, route } from '../../../http/route.ts';
 import type { Core } from '../../core.ts';
+import { optOutsAnswer, pacingAnswer, pacingSetAnswer, phonesAnswer, wordsAnswer } from '../answers/campaigns.ts';
 import { listOptOutsInput, optOutWordsInput, optOutsInput, pacingOfInput, setPacingInput } from '../campaign-inputs.ts';
 import { pacingOf, presentPacing } from '../campaign-plan.ts';
 import { time } from '../present.ts';
@@ -22,6 +23,7 @@ export function bulkSettingsRoutes(core: Pick<Core, 'campaigns' | 'instances' | 
       scope: 'full',
       safe: true,
       body: listOptOutsInput,
+      answer: optOutsAnswer,
       async handle({ input, caller }) {
         const found = await optOuts.list(caller, { after: input.after ?? null, limit: input.limit });
         return {
@@ -41,6 +43,7 @@ export function bulkSettingsRoutes(core: Pick<Core, 'campaigns' | 'instances' | 
       summary: 'Keeps numbers from being written to in bulk',
       scope: 'full',
       body: optOutsInput,
+      answer: phonesAnswer,
       handle: async ({ input, caller }) => ({ ok: true, phone_numbers: await optOuts.add(caller, input) }),
     }),
     route({
@@ -49,6 +52,7 @@ export function bulkSettingsRoutes(core: Pick<Core, 'campaigns' | 'instances' | 
       summary: 'Lets numbers be written to in bulk again',
       scope: 'full',
       body: optOutsInput,
+      answer: phonesAnswer,
       handle: async ({ input, caller }) => ({ ok: true, phone_numbers: await optOuts.remove(caller, input) }),
     }),
     route({
@@ -58,6 +62,7 @@ export function bulkSettingsRoutes(core: Pick<Core, 'campaigns' | 'instances' | 
       scope: 'full',
       safe: true,
       body: nothing,
+      answer: wordsAnswer,
       handle: async ({ caller }) => ({ ok: true, ...(await optOuts.words(caller)) }),
     }),
     route({
@@ -66,6 +71,7 @@ export function bulkSettingsRoutes(core: Pick<Core, 'campaigns' | 'instances' | 
       summary: 'Sets the words by which people opt out and in; a call without any goes back to the gateway’s own',
       scope: 'full',
       body: optOutWordsInput,
+      answer: wordsAnswer,
       async handle({ input, caller }) {
         if (Object.keys(input).length === 0) return { ok: true, ...(await optOuts.setWords(caller, null)) };
         const usual = await optOuts.words(caller);
@@ -81,6 +87,7 @@ export function bulkSettingsRoutes(core: Pick<Core, 'campaigns' | 'instances' | 
       scope: 'full',
       safe: true,
       body: pacingOfInput,
+      answer: pacingAnswer,
       async handle({ input, caller }) {
         const instance = await instances.resolve(caller, instanceOf(input));
         return { ok: true, instance_id: instance.id, pacing: presentPacing(await core.campaigns.pacing(instance)) };
@@ -92,6 +99,7 @@ export function bulkSettingsRoutes(core: Pick<Core, 'campaigns' | 'instances' | 
       summary: 'Sets how fast an instance sends in bulk; null goes back to the safe pacing',
       scope: 'full',
       body: setPacingInput,
+      answer: pacingSetAnswer,
       async handle({ input, caller }) {
         const instance = await instances.resolve(caller, instanceOf(input));
         const set = await core.campaigns.setPacing(caller, instance, input.pacing && pacingOf(input.pacing));

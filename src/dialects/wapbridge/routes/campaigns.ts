@@ -4,6 +4,14 @@ import type { CampaignInput } from '../../../core/campaign/input.ts';
 import type { Instance } from '../../../model/instance.ts';
 import type { Core } from '../../core.ts';
 import {
+  campaignAnswer,
+  campaignsAnswer,
+  receiptAnswer,
+  recipientsAnswer,
+  retriedAnswer,
+  simulationAnswer,
+} from '../answers/campaigns.ts';
+import {
   type CampaignBody,
   type CreateCampaignInput,
   addRecipientsInput,
@@ -46,6 +54,7 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
       maxBody: 'media',
       rows: 'recipients',
       body: createCampaignInput,
+      answer: receiptAnswer,
       async handle({ input, caller, idempotencyKey }) {
         const instance = await instances.resolve(caller, instanceOf(input));
         const media = mediaOf(input);
@@ -66,6 +75,7 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
       scope: 'full',
       rows: 'recipients',
       body: addRecipientsInput,
+      answer: receiptAnswer,
       async handle({ input, caller, idempotencyKey }) {
         const rows = input.recipients ?? rowsOfValue(input.file);
         if (!rows) throw missing('recipients');
@@ -84,6 +94,7 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
       scope: 'full',
       safe: true,
       body: campaignInput,
+      answer: campaignAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         ...presentCampaign(await campaigns.status(caller, input.campaign)),
@@ -96,6 +107,7 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
         summary,
         scope: 'full',
         body: campaignInput,
+        answer: campaignAnswer,
         handle: async ({ input, caller }) => ({ ok: true, ...presentCampaign(await call(caller, input.campaign)) }),
       }),
     ),
@@ -106,6 +118,7 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
       scope: 'full',
       safe: true,
       body: listCampaignsInput,
+      answer: campaignsAnswer,
       async handle({ input, caller }) {
         const found = await campaigns.list(caller, {
           state: input.status ?? null,
@@ -123,6 +136,7 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
       scope: 'full',
       safe: true,
       body: listRecipientsInput,
+      answer: recipientsAnswer,
       async handle({ input, caller }) {
         const [lane, seq] = (input.after ?? '').split(':').map(Number);
         const { recipients, next } = await campaigns.recipients(caller, input.campaign, {
@@ -144,6 +158,7 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
       summary: 'Queues the failed recipients of a campaign again',
       scope: 'full',
       body: campaignInput,
+      answer: retriedAnswer,
       async handle({ input, caller }) {
         const { retried, campaign } = await campaigns.retryFailed(caller, input.campaign);
         return { ok: true, retried, ...presentCampaign(campaign) };
@@ -159,6 +174,7 @@ export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' 
       maxBody: 'media',
       rows: 'recipients',
       body: simulateInput,
+      answer: simulationAnswer,
       async handle({ input, caller }) {
         const instance = await instances.resolve(caller, instanceOf(input));
         return presentSimulation(await campaigns.simulate(caller, campaignOf(input, instance, false)));

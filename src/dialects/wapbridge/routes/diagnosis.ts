@@ -4,6 +4,7 @@ import { type Method, type Route, route } from '../../../http/route.ts';
 import { text } from '../../../http/schema.ts';
 import type { InstanceChange } from '../../../model/instance.ts';
 import type { Core } from '../../core.ts';
+import { diagnosisAnswer, historyAnswer, recordedAnswer } from '../answers/instances.ts';
 import { pageCursor } from '../inputs.ts';
 import { presentInstanceStatus, time } from '../present.ts';
 
@@ -39,6 +40,7 @@ export function diagnosisRoutes({
       scope: 'full',
       safe: true,
       body: diagnoseInput,
+      answer: diagnosisAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         ...presentDiagnosis(
@@ -53,6 +55,7 @@ export function diagnosisRoutes({
       scope: 'full',
       safe: true,
       body: historyInput,
+      answer: historyAnswer,
       async handle({ input, caller }) {
         const { before, limit = 50 } = input;
         const changes = await history.list(caller, input.instance_id, {
@@ -68,6 +71,7 @@ export function diagnosisRoutes({
       summary: 'Records the page of WhatsApp Web that an instance has open, so that it can be pinned later',
       scope: 'full',
       body: Joi.object<{ instance_id: string }, true>({ instance_id: instanceId() }),
+      answer: recordedAnswer,
       async handle({ input, caller }) {
         const { version, isNew } = await webRecorder.record(caller, input.instance_id);
         return { ok: true, version, recorded: isNew };

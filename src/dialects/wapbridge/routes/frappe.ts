@@ -17,6 +17,7 @@ export function frappeRoutes({ version }: { version: string }): Route[] {
       scope: 'send',
       safe: true,
       body: nothing,
+      answer: Joi.valid('pong'),
       handle: () => 'pong',
     });
   const versionOf = (name: string) =>
@@ -28,6 +29,7 @@ export function frappeRoutes({ version }: { version: string }): Route[] {
       scope: 'send',
       safe: true,
       body: nothing,
+      answer: Joi.string(),
       handle: () => version,
     });
 
@@ -41,6 +43,7 @@ export function frappeRoutes({ version }: { version: string }): Route[] {
       scope: 'send',
       safe: true,
       body: nothing,
+      answer: Joi.string().example('CUST-0143'),
       handle: ({ caller }) => caller.accountId,
     }),
     route({
@@ -50,6 +53,7 @@ export function frappeRoutes({ version }: { version: string }): Route[] {
       scope: 'full',
       safe: true,
       body: nothing,
+      answer: null,
       handle: () => null,
     }),
     route({
@@ -59,6 +63,7 @@ export function frappeRoutes({ version }: { version: string }): Route[] {
       auth: 'guest',
       scope: 'send',
       body: nothing,
+      answer: null,
       handle() {
         throw new GatewayError(
           'forbidden',
@@ -72,6 +77,7 @@ export function frappeRoutes({ version }: { version: string }): Route[] {
       summary: 'Refuses: files go with the message that carries them',
       scope: 'full',
       body: nothing,
+      answer: null,
       handle() {
         throw new GatewayError(
           'invalid_input',

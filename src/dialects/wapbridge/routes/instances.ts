@@ -7,6 +7,16 @@ import { GatewayError } from '../../../model/errors.ts';
 import { type ConflictPolicy, conflictPolicies } from '../../../model/instance.ts';
 import { isCountry } from '../../../model/phone.ts';
 import type { Core } from '../../core.ts';
+import {
+  createdAnswer,
+  detailedAnswer,
+  instanceAnswer,
+  instancesAnswer,
+  namedAnswer,
+  pairingAnswer,
+  qrAnswer,
+  updatedAnswer,
+} from '../answers/instances.ts';
 import { presentInstance, presentInstanceStatus, time } from '../present.ts';
 
 const path = '/api/method/wap_bridge.api.instances';
@@ -81,6 +91,7 @@ export function instanceRoutes({ instances }: Pick<Core, 'instances'>): Route[] 
       summary: 'Makes an instance and starts it',
       scope: 'full',
       body: createInput,
+      answer: createdAnswer,
       async handle({ input, caller }) {
         const instance = await instances.create(caller, {
           ...(input.title !== undefined && { title: input.title }),
@@ -96,6 +107,7 @@ export function instanceRoutes({ instances }: Pick<Core, 'instances'>): Route[] 
       scope: 'full',
       safe: true,
       body: Joi.object<object, true>({}),
+      answer: instancesAnswer,
       handle: async ({ caller }) => ({ ok: true, instances: (await instances.list(caller)).map(presentInstance) }),
     }),
     route({
@@ -105,6 +117,7 @@ export function instanceRoutes({ instances }: Pick<Core, 'instances'>): Route[] 
       scope: 'full',
       safe: true,
       body: instanceInput,
+      answer: detailedAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         ...presentInstanceStatus(await instances.get(caller, input.instance_id)),
@@ -117,6 +130,7 @@ export function instanceRoutes({ instances }: Pick<Core, 'instances'>): Route[] 
         'Changes settings of an instance: name, country, proxy, user agent, what to do when the link is taken over',
       scope: 'full',
       body: updateInput,
+      answer: updatedAnswer,
       async handle({ input, caller }) {
         const { instance_id: id, title, default_country, on_conflict, proxy_url, user_agent } = input;
         const { instance, restartNeeded } = await instances.update(caller, id, {
@@ -136,6 +150,7 @@ export function instanceRoutes({ instances }: Pick<Core, 'instances'>): Route[] 
       scope: 'full',
       safe: true,
       body: qrInput,
+      answer: qrAnswer,
       async handle({ input, caller }) {
         const { status, code, expiresAt } = await instances.qr(caller, input.instance_id);
         const image = qrImages[input.format ?? ''];
@@ -150,6 +165,7 @@ export function instanceRoutes({ instances }: Pick<Core, 'instances'>): Route[] 
       summary: 'Asks WhatsApp for a code to type on the phone, in place of the QR code',
       scope: 'full',
       body: pairingInput,
+      answer: pairingAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         code: await instances.requestPairingCode(caller, input.instance_id, input.phone_number),
@@ -161,6 +177,7 @@ export function instanceRoutes({ instances }: Pick<Core, 'instances'>): Route[] 
       summary: 'Starts an instance',
       scope: 'full',
       body: instanceInput,
+      answer: instanceAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         ...presentInstance(await instances.connect(caller, input.instance_id)),
@@ -172,6 +189,7 @@ export function instanceRoutes({ instances }: Pick<Core, 'instances'>): Route[] 
       summary: 'Stops an instance; the phone stays linked',
       scope: 'full',
       body: instanceInput,
+      answer: instanceAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         ...presentInstance(await instances.disconnect(caller, input.instance_id)),
@@ -183,6 +201,7 @@ export function instanceRoutes({ instances }: Pick<Core, 'instances'>): Route[] 
       summary: 'Unlinks the phone',
       scope: 'full',
       body: instanceInput,
+      answer: instanceAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         ...presentInstance(await instances.logout(caller, input.instance_id)),
@@ -194,6 +213,7 @@ export function instanceRoutes({ instances }: Pick<Core, 'instances'>): Route[] 
       summary: 'Unlinks the phone and removes the instance',
       scope: 'full',
       body: instanceInput,
+      answer: namedAnswer,
       async handle({ input, caller }) {
         await instances.remove(caller, input.instance_id);
         return { ok: true, instance_id: input.instance_id };

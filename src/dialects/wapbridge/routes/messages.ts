@@ -1,5 +1,6 @@
 import { type Route, route } from '../../../http/route.ts';
 import type { Core } from '../../core.ts';
+import { messageAnswer, messagesAnswer, statusAnswer } from '../answers/messages.ts';
 import { messageInput } from '../inputs.ts';
 import { type ListMessagesInput, listMessagesInput } from '../log-inputs.ts';
 import { momentOf } from '../moment.ts';
@@ -22,6 +23,7 @@ export function messageRoutes({
       scope: 'send',
       safe: true,
       body: messageInput,
+      answer: statusAnswer,
       handle: async ({ input, caller }) => presentStatus(await messages.status(caller, input.id)),
     }),
     route({
@@ -30,6 +32,7 @@ export function messageRoutes({
       summary: 'Cancels a message that has not begun to be sent',
       scope: 'send',
       body: messageInput,
+      answer: statusAnswer,
       handle: async ({ input, caller }) => presentStatus(await messages.cancel(caller, input.id)),
     }),
     route({
@@ -39,6 +42,7 @@ export function messageRoutes({
       scope: 'full',
       safe: true,
       body: messageInput,
+      answer: messageAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         ...presentMessage(await messages.status(caller, input.id)),
@@ -51,6 +55,7 @@ export function messageRoutes({
       scope: 'full',
       safe: true,
       body: listMessagesInput,
+      answer: messagesAnswer,
       async handle({ input, caller }) {
         const named =
           input.from_number === undefined ? null : await instances.resolve(caller, { fromNumber: input.from_number });

@@ -4,6 +4,7 @@ import { type Method, type Route, route } from '../../../http/route.ts';
 import { record, text } from '../../../http/schema.ts';
 import type { PasskeyAssertion } from '../../../model/passkey.ts';
 import type { Core } from '../../core.ts';
+import { namedAnswer, passkeyAnswer } from '../answers/instances.ts';
 import { time } from '../present.ts';
 
 const path = '/api/method/wap_bridge.api.instances';
@@ -41,6 +42,7 @@ export function passkeyRoutes({ passkeys }: Pick<Core, 'passkeys'>): Route[] {
       summary: 'Shows what the owner of the number has to sign with the passkey',
       scope: 'full',
       body: instanceInput,
+      answer: passkeyAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         ...presentStanding(await passkeys.challenge(caller, input.instance_id)),
@@ -52,6 +54,7 @@ export function passkeyRoutes({ passkeys }: Pick<Core, 'passkeys'>): Route[] {
       summary: 'Hands the signed answer to WhatsApp (experimental)',
       scope: 'full',
       body: assertionInput,
+      answer: passkeyAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         ...presentStanding(await passkeys.submit(caller, input.instance_id, input.assertion)),
@@ -63,6 +66,7 @@ export function passkeyRoutes({ passkeys }: Pick<Core, 'passkeys'>): Route[] {
       summary: 'Says that the phone shows the same code (experimental)',
       scope: 'full',
       body: instanceInput,
+      answer: namedAnswer,
       async handle({ input, caller }) {
         await passkeys.confirm(caller, input.instance_id);
         return { ok: true, instance_id: input.instance_id };

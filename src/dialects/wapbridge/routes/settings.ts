@@ -3,6 +3,7 @@ import { type Route, route } from '../../../http/route.ts';
 import { optionalText, text } from '../../../http/schema.ts';
 import type { EventChoice } from '../../../model/events.ts';
 import type { Core } from '../../core.ts';
+import { endpointAnswer } from '../answers/settings.ts';
 import { presentEndpoint } from '../present.ts';
 import { eventChoice } from '../webhook-inputs.ts';
 
@@ -46,6 +47,7 @@ export function settingsRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | 
       summary: 'Sets or removes the webhook',
       scope: 'full',
       body: setInput,
+      answer: endpointAnswer,
       async handle({ input, caller }) {
         const instanceId = await ownInstance(caller, input.instance_id);
         const endpoint = await webhooks.set(caller.accountId, {
@@ -66,6 +68,7 @@ export function settingsRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | 
       scope: 'full',
       safe: true,
       body: getInput,
+      answer: endpointAnswer,
       async handle({ input, caller }) {
         const instanceId = await ownInstance(caller, input.instance_id);
         return presentEndpoint(await webhooks.get(caller.accountId, { instanceId, dialect }));

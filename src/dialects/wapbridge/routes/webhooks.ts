@@ -3,6 +3,16 @@ import type { EndpointOwner } from '../../../core/webhook/endpoints.ts';
 import { type Method, type Route, route } from '../../../http/route.ts';
 import type { Caller } from '../../../model/token.ts';
 import type { Core } from '../../core.ts';
+import {
+  attemptsAnswer,
+  deliveriesAnswer,
+  deliveryAnswer,
+  replayAnswer,
+  webhookAnswer,
+  webhookGoneAnswer,
+  webhookTestAnswer,
+  webhooksAnswer,
+} from '../answers/settings.ts';
 import { momentOf } from '../moment.ts';
 import { presentAttempt, presentDelivery, presentTest, presentWebhook } from '../present-webhook.ts';
 import {
@@ -34,6 +44,7 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
       scope: 'full',
       safe: true,
       body: listWebhooksInput,
+      answer: webhooksAnswer,
       handle: async ({ caller }) => ({
         ok: true,
         webhooks: (await webhooks.list(ownerOf(caller))).map(presentWebhook),
@@ -45,6 +56,7 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
       summary: 'Adds a webhook beside those that are there',
       scope: 'full',
       body: createWebhookInput,
+      answer: webhookAnswer,
       async handle({ input, caller }) {
         const named = input.instance_id ?? caller.token.instanceId;
         const instanceId = named === null ? null : (await instances.get(caller, named)).id;
@@ -58,6 +70,7 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
       summary: 'Changes a webhook; what is absent stays as it is',
       scope: 'full',
       body: updateWebhookInput,
+      answer: webhookAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         ...presentWebhook(await webhooks.update(ownerOf(caller), input.webhook_id, changesOf(input))),
@@ -69,6 +82,7 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
       summary: 'Removes a webhook with what waits for it and its history',
       scope: 'full',
       body: oneWebhookInput,
+      answer: webhookGoneAnswer,
       async handle({ input, caller }) {
         await webhooks.remove(ownerOf(caller), input.webhook_id);
         return { ok: true, webhook_id: input.webhook_id };
@@ -80,6 +94,7 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
       summary: 'Posts a sample to a webhook and shows the answer',
       scope: 'full',
       body: oneWebhookInput,
+      answer: webhookTestAnswer,
       handle: async ({ input, caller }) => presentTest(await webhooks.test(ownerOf(caller), input.webhook_id)),
     }),
     route({
@@ -89,6 +104,7 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
       scope: 'full',
       safe: true,
       body: listDeliveriesInput,
+      answer: deliveriesAnswer,
       async handle({ input, caller }) {
         const filter = { ...pageOf(input), ...(input.status && { states: input.status }) };
         const found = await webhooks.deliveries(ownerOf(caller), filter);
@@ -102,6 +118,7 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
       scope: 'full',
       safe: true,
       body: listAttemptsInput,
+      answer: attemptsAnswer,
       async handle({ input, caller }) {
         const filter = {
           ...pageOf(input),
@@ -118,6 +135,7 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
       summary: 'Sends a delivery again, with the same webhook-id',
       scope: 'full',
       body: resendInput,
+      answer: deliveryAnswer,
       handle: async ({ input, caller }) => ({
         ok: true,
         ...presentDelivery(await webhooks.resend(ownerOf(caller), input.delivery_id)),
@@ -129,6 +147,7 @@ export function webhookRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | '
       summary: 'Sends the past of a webhook again: what failed, what it never got, or everything since a time',
       scope: 'full',
       body: replayInput,
+      answer: replayAnswer,
       async handle({ input, caller }) {
         const { count, more } = await webhooks.replay(ownerOf(caller), {
           endpointId: input.webhook_id,

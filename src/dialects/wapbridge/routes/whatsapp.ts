@@ -8,6 +8,7 @@ import type { Instance } from '../../../model/instance.ts';
 import { type Priority, priorities } from '../../../model/message.ts';
 import type { Caller } from '../../../model/token.ts';
 import type { Core } from '../../core.ts';
+import { gatewayAnswer, numbersAnswer, sendAnswer } from '../answers/messages.ts';
 import { requestHash } from '../hash.ts';
 import {
   type GatewayInput,
@@ -95,6 +96,7 @@ export function whatsappRoutes({ core, log, syncSendTimeoutMs, defaultCountry }:
       scope: 'send',
       maxBody: 'media',
       body: sendInput,
+      answer: sendAnswer,
       async handle({ input, caller, idempotencyKey }) {
         const content = contentOf(input);
         const instance = await core.instances.resolve(caller, instanceOf(input));
@@ -120,6 +122,7 @@ export function whatsappRoutes({ core, log, syncSendTimeoutMs, defaultCountry }:
       scope: 'send',
       limit: 'sms',
       body: gatewayInput,
+      answer: gatewayAnswer,
       handle: ({ input, caller, idempotencyKey }) => acceptFailure(input, sendAll(caller, input, idempotencyKey)),
     }),
     route({
@@ -129,6 +132,7 @@ export function whatsappRoutes({ core, log, syncSendTimeoutMs, defaultCountry }:
       scope: 'send',
       safe: true,
       body: checkInput,
+      answer: numbersAnswer,
       async handle({ input, caller }) {
         const instance = await core.instances.resolve(caller, instanceOf(input));
         const numbers = input.numbers.flatMap(splitNumbers);
