@@ -251,7 +251,7 @@ export async function buildCore(parts: CoreParts): Promise<BuiltCore> {
   });
   onClose(() => supervisor.close().then(() => Promise.all([inbox.settled(), amendments.close(), signals.settled()])));
   onClose(() => engine.dispatcher.close());
-  const instances = createInstances({ store: instanceStore, supervisor, outbox, audit, changeState, secrets, clock });
+  const instances = createInstances({ ...base, store: instanceStore, supervisor, outbox, audit, changeState, secrets });
 
   // ---- use cases on top ----
   const messages = createMessages({

@@ -1,9 +1,10 @@
-import type { AuditChanges } from '../model/audit.ts';
+import type { AuditAction, AuditChanges } from '../model/audit.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { ConflictPolicy, Instance, InstanceState } from '../model/instance.ts';
 import { isCountry, parsePhone } from '../model/phone.ts';
 import type { Clock } from '../model/time.ts';
 import type { Caller } from '../model/token.ts';
+import type { Database } from '../store/database.ts';
 import type { InstancePatch, InstanceStore } from '../store/instances.ts';
 import { type Audit, changesBetween } from './audit.ts';
 import { homeCountry } from './country.ts';
@@ -52,6 +53,7 @@ interface InstanceChanges {
 }
 
 interface InstancesDeps {
+  database: Database;
   store: InstanceStore;
   supervisor: Supervisor;
   outbox: Outbox;
@@ -66,6 +68,7 @@ const qrPollMs = 100;
 
 /** Returns the use cases of instances. */
 export function createInstances({
+  database,
   store,
   supervisor,
   outbox,
@@ -121,9 +124,16 @@ export function createInstances({
     throw new GatewayError('instance_ambiguous', `Name the instance: ${choices.join(', ')}`, { details: { choices } });
   }
 
-  async function want(caller: Caller, id: string, desiredState: Instance['desiredState']): Promise<Instance> {
+  async function want(
+    caller: Caller,
+    id: string,
+    { desiredState, action }: { desiredState: Instance['desiredState']; action: AuditAction },
+  ): Promise<Instance> {
     const instance = await get(caller, id);
-    await store.update(id, { desiredState });
+    await database.transaction(async (trx) => {
+      await store.update(id, { desiredState }, trx);
+      await audit.record(caller, { action, subject: id, instanceId: id }, trx);
+    });
     return { ...instance, desiredState };
   }
 
@@ -134,8 +144,7 @@ export function createInstances({
   }
 
   async function connect(caller: Caller, id: string): Promise<Instance> {
-    const instance = await want(caller, id, 'run');
-    await audit.record(caller, { action: 'instance.connected', subject: id, instanceId: id });
+    const instance = await want(caller, id, { desiredState: 'run', action: 'instance.connected' });
     supervisor.start(instance);
     if (instance.state === 'ready') return instance;
     return { ...instance, state: 'starting', stateSince: clock.now(), reason: null, actionCode: null };
@@ -151,13 +160,13 @@ export function createInstances({
       if (caller.token.instanceId)
         throw new GatewayError('forbidden', 'This token is bound to one instance: it cannot create others');
       checkCountry(defaultCountry);
-      const instance = await store.create({
-        accountId: caller.accountId,
-        title: title ?? null,
-        defaultCountry: defaultCountry ?? null,
-        now: clock.now(),
+      const { accountId } = caller;
+      const input = { accountId, title: title ?? null, defaultCountry: defaultCountry ?? null, now: clock.now() };
+      const instance = await database.transaction(async (trx) => {
+        const made = await store.create(input, trx);
+        await audit.record(caller, { action: 'instance.created', subject: made.id, instanceId: made.id }, trx);
+        return made;
       });
-      await audit.record(caller, { action: 'instance.created', subject: instance.id, instanceId: instance.id });
       supervisor.start(instance);
       return { ...instance, state: 'starting' };
     },
@@ -166,8 +175,10 @@ export function createInstances({
       const instance = await get(caller, id);
       const patch = toPatch(changes, secrets);
       const told = audited(instance, patch);
-      await audit.record(caller, { action: 'instance.updated', subject: id, instanceId: id, changes: told });
-      await store.update(id, patch);
+      await database.transaction(async (trx) => {
+        await store.update(id, patch, trx);
+        await audit.record(caller, { action: 'instance.updated', subject: id, instanceId: id, changes: told }, trx);
+      });
       const restarts = ['proxySealed', 'userAgent'].some((key) => key in patch);
       return {
         instance: { ...instance, ...patch },
@@ -176,24 +187,21 @@ export function createInstances({
     },
 
     async disconnect(caller, id) {
-      await want(caller, id, 'stopped');
-      await audit.record(caller, { action: 'instance.disconnected', subject: id, instanceId: id });
+      await want(caller, id, { desiredState: 'stopped', action: 'instance.disconnected' });
       await supervisor.stop(id);
       await settled(id, 'stopped', null);
       return await get(caller, id);
     },
 
     async logout(caller, id) {
-      await want(caller, id, 'stopped');
-      await audit.record(caller, { action: 'instance.logged_out', subject: id, instanceId: id });
+      await want(caller, id, { desiredState: 'stopped', action: 'instance.logged_out' });
       await supervisor.logout(id);
       await settled(id, 'logged_out', 'Logged out on request');
       return await get(caller, id);
     },
 
     async remove(caller, id) {
-      await want(caller, id, 'stopped');
-      await audit.record(caller, { action: 'instance.deleted', subject: id, instanceId: id });
+      await want(caller, id, { desiredState: 'stopped', action: 'instance.deleted' });
       await supervisor.logout(id);
       await outbox.abandon(id, 'instance_deleted');
       await store.remove(id, clock.now());

@@ -10,14 +10,17 @@ import { nextNumber } from './sequences.ts';
 /** What of an instance may change after it was made. */
 export type InstancePatch = Partial<Omit<Instance, 'id' | 'accountId' | 'createdAt'>>;
 
+/** What an instance begins with. */
+interface NewInstance {
+  accountId: string;
+  title: string | null;
+  defaultCountry: string | null;
+  now: number;
+}
+
 /** The table of instances. */
 export interface InstanceStore {
-  create(input: {
-    accountId: string;
-    title: string | null;
-    defaultCountry: string | null;
-    now: number;
-  }): Promise<Instance>;
+  create(input: NewInstance, trx?: Knex.Transaction): Promise<Instance>;
   byId(id: string): Promise<Instance | null>;
   byIds(ids: string[]): Promise<Instance[]>;
   list(accountId: string): Promise<Instance[]>;
@@ -39,39 +42,43 @@ export function createInstanceStore(database: Database): InstanceStore {
   const read = async (query: Knex.QueryBuilder): Promise<Instance[]> =>
     ((await query.orderBy('created_at').orderBy('id')) as InstanceRow[]).map(fromRow);
 
+  async function insert(
+    trx: Knex.Transaction,
+    { accountId, title, defaultCountry, now }: NewInstance,
+  ): Promise<Instance> {
+    const id = instanceId(await nextNumber(trx, 'instance'), now);
+    const instance: Instance = {
+      id,
+      accountId,
+      title: title ?? id,
+      desiredState: 'run',
+      state: 'created',
+      reason: null,
+      actionCode: null,
+      stateSince: now,
+      attempts: 0,
+      nextAttemptAt: null,
+      linkedAt: null,
+      onConflict: 'wait',
+      proxySealed: null,
+      userAgent: null,
+      phone: null,
+      lid: null,
+      pushName: null,
+      defaultCountry,
+      webVersion: null,
+      selfTest: null,
+      selfTestAt: null,
+      lastEventAt: null,
+      lastReadyAt: null,
+      createdAt: now,
+    };
+    await trx('instances').insert({ id, account_id: accountId, created_at: now, ...toColumns(instance) });
+    return instance;
+  }
+
   return {
-    create: ({ accountId, title, defaultCountry, now }) =>
-      database.transaction(async (trx) => {
-        const id = instanceId(await nextNumber(trx, 'instance'), now);
-        const instance: Instance = {
-          id,
-          accountId,
-          title: title ?? id,
-          desiredState: 'run',
-          state: 'created',
-          reason: null,
-          actionCode: null,
-          stateSince: now,
-          attempts: 0,
-          nextAttemptAt: null,
-          linkedAt: null,
-          onConflict: 'wait',
-          proxySealed: null,
-          userAgent: null,
-          phone: null,
-          lid: null,
-          pushName: null,
-          defaultCountry,
-          webVersion: null,
-          selfTest: null,
-          selfTestAt: null,
-          lastEventAt: null,
-          lastReadyAt: null,
-          createdAt: now,
-        };
-        await trx('instances').insert({ id, account_id: accountId, created_at: now, ...toColumns(instance) });
-        return instance;
-      }),
+    create: (input, trx) => (trx ? insert(trx, input) : database.transaction((own) => insert(own, input))),
 
     async byId(id) {
       const row = (await live().where({ id }).first()) as InstanceRow | undefined;

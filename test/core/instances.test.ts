@@ -4,6 +4,7 @@ import type { Instance } from '../../src/model/instance.ts';
 import { accountCaller, type Caller } from '../../src/model/token.ts';
 import { createInstanceStore, type InstancePatch, type InstanceStore } from '../../src/store/instances.ts';
 import { createAccountStore } from '../../src/store/accounts.ts';
+import { createTestClock } from '../support/clock.ts';
 import { forEachDatabase, type TestDatabase } from '../support/database.ts';
 
 forEachDatabase((open) => {
@@ -55,6 +56,40 @@ forEachDatabase((open) => {
     expect(await resolved('255757000001')).toBe(id);
     await linked('255757000001');
     await expect(resolved('255757000001')).rejects.toMatchObject({ code: 'instance_ambiguous' });
+  });
+
+  it('changes nothing that could not be written into the audit log', async () => {
+    const { id } = await linked('255757000001', { desiredState: 'run' });
+    const started: string[] = [];
+    const strict = createInstances({
+      database: opened.database,
+      store,
+      supervisor: {
+        start: (instance: Instance) => started.push(instance.id),
+        stop: async () => undefined,
+        logout: async () => undefined,
+      },
+      outbox: { abandon: async () => undefined },
+      audit: { record: () => Promise.reject(new Error('the audit log cannot be written')) },
+      changeState: async () => undefined,
+      secrets: { seal: (text: string) => text },
+      clock: createTestClock(),
+    } as unknown as Parameters<typeof createInstances>[0]);
+    const refused = expect.objectContaining({ message: 'the audit log cannot be written' });
+    for (const change of [
+      () => strict.create(caller, {}),
+      () => strict.update(caller, id, { title: 'Front desk', proxyUrl: 'http://proxy:3128' }),
+      () => strict.disconnect(caller, id),
+      () => strict.logout(caller, id),
+      () => strict.remove(caller, id),
+    ])
+      await expect(change()).rejects.toEqual(refused);
+    await store.update(id, { desiredState: 'stopped' });
+    await expect(strict.connect(caller, id)).rejects.toEqual(refused);
+    expect(await store.list(caller.accountId)).toMatchObject([
+      { id, title: id, proxySealed: null, desiredState: 'stopped' },
+    ]);
+    expect(started).toEqual([]);
   });
 
   it('does not find what is deleted, of another account, or not for this token', async () => {
