@@ -3,6 +3,7 @@ import { createCalendar } from '../../../src/core/campaign/calendar.ts';
 import { breakAfter, breakMs, gapMs } from '../../../src/core/campaign/pacing.ts';
 import { type ForecastInput, forecast } from '../../../src/core/campaign/simulate.ts';
 import { defaultPacing } from '../../../src/model/campaign.ts';
+import { cpuMsOf } from '../../support/clock.ts';
 
 const dar = 'Africa/Dar_es_Salaam';
 const quietHours = { from: '20:00', to: '09:00' };
@@ -112,9 +113,9 @@ describe('a forecast', () => {
   });
 
   it('extrapolates a million recipients in milliseconds', () => {
-    const startedAt = performance.now();
-    const { finishesAt, days } = look({ pacing: defaultPacing, lanes: [{ zone: dar, count: 1_000_000 }] });
-    expect(performance.now() - startedAt).toBeLessThan(500);
+    const million = () => look({ pacing: defaultPacing, lanes: [{ zone: dar, count: 1_000_000 }] });
+    expect(cpuMsOf(million)).toBeLessThan(500);
+    const { finishesAt, days } = million();
     expect(days).toHaveLength(60);
     expect((finishesAt! - monday) / 86_400_000 / (1_000_000 / 60)).toBeCloseTo(1, 2);
   });
