@@ -5,8 +5,9 @@ import re
 import unittest
 from pathlib import Path
 
-from wap_bridge.gateway import Gateway, GatewayError
+from wap_bridge.gateway import Gateway
 from wap_bridge.tests.stub import StubGateway
+from wap_bridge.transport import GatewayError
 
 FOLDER = Path(__file__).parent.parent / "contract"
 EVENTS = json.loads((FOLDER / "events.json").read_text())

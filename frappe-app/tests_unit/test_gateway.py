@@ -7,8 +7,9 @@ import time
 import traceback
 import unittest
 
-from wap_bridge.gateway import Gateway, GatewayError
+from wap_bridge.gateway import Gateway
 from wap_bridge.tests.stub import StubGateway, refusal
+from wap_bridge.transport import GatewayError
 
 SECRET = "very-secret-0123456789"
 HTML = b"<html><body>Bad Gateway</body></html>"

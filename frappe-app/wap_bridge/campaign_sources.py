@@ -222,7 +222,7 @@ def _documents(doctype: str, filters, phone_field: str | None, name_field: str |
 		fields=["*"],
 		order_by="creation asc, name asc",
 		limit_start=start,
-		limit_page_length=PAGE,
+		limit=PAGE,
 	):
 		numbers = {row.name: next((str(row.get(name)) for name in fields if row.get(name)), "") for row in rows}
 		missing = [name for name, number in numbers.items() if not number]

@@ -5,8 +5,8 @@ from frappe.utils import cint, now_datetime
 from frappe.utils.file_lock import LockTimeoutError
 
 from wap_bridge import connection, locks, notify
-from wap_bridge.gateway import GatewayError
 from wap_bridge.inbox import local_time
+from wap_bridge.transport import GatewayError
 from wap_bridge.wire import payload as wire
 from wap_bridge.wire import states
 
@@ -169,7 +169,6 @@ def _update(name: str, rows: list[dict]):
 		RECIPIENT,
 		filters={"campaign": name, "phone": ("in", list(told) or [""])},
 		fields=["name", "phone", "status", "reason", "message_id"],
-		limit_page_length=0,
 	)
 	changed = {
 		row.name: told[row.phone]

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 import frappe
 from frappe import _
 
-from wap_bridge.gateway import Gateway, GatewayError
+from wap_bridge.gateway import Gateway
+from wap_bridge.transport import GatewayError
 
 SETTINGS = "WapBridge Settings"
 

@@ -8,7 +8,7 @@ from frappe import _
 from frappe.utils import cint, convert_utc_to_system_timezone, escape_html
 
 from wap_bridge import connection, directory, notify
-from wap_bridge.gateway import GatewayError
+from wap_bridge.transport import GatewayError
 from wap_bridge.wire import payload as wire
 
 DOCTYPE = "WapBridge Message"

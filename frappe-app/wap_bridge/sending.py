@@ -1,5 +1,8 @@
 """Sending for a document: whom to, what the text is, and who may."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import frappe
 from frappe import _
 from frappe.utils import cint
@@ -82,6 +85,19 @@ def _parties(doc) -> list[tuple[str, str]]:
 	return parties
 
 
+@dataclass(frozen=True)
+class How:
+	"""What is sent for a document: a text as it is written or a template's, and how the document is printed, if it is."""
+
+	message: str | None = None
+	template: str | None = None
+	instance: str | None = None
+	attach_pdf: bool = False
+	print_format: str | None = None
+	letterhead: str | None = None
+	language: str | None = None
+
+
 def text_for(doc, message: str | None, template: str | None) -> str:
 	"""Returns the text for a document: as it is written, or made from a template.
 
@@ -121,24 +137,12 @@ def check_printable(doc):
 		frappe.throw(_("Not allowed to print cancelled documents"), frappe.PermissionError)
 
 
-def send(
-	doc,
-	*,
-	to_number: str,
-	text: str,
-	instance: str | None = None,
-	attach_pdf: bool = False,
-	print_format: str | None = None,
-	letterhead: str | None = None,
-	language: str | None = None,
-	files: list | None = None,
-	template: str | None = None,
-	**more,
-) -> list[str]:
+def send(doc, how: How, *, to_number: str, files: Iterable = (), **more) -> list[str]:
 	"""Puts messages for a document into the outbox: text or PDF, and one for each file; returns their names."""
-	if instance:
-		frappe.has_permission("WapBridge Instance", "read", instance, throw=True)
-	if attach_pdf:
+	text = text_for(doc, how.message, how.template)
+	if how.instance:
+		frappe.has_permission("WapBridge Instance", "read", how.instance, throw=True)
+	if how.attach_pdf:
 		check_printable(doc)
 	country = connection.default_country()
 	names = []
@@ -150,28 +154,28 @@ def send(
 		common = {
 			**address,
 			**more,
-			"instance": instance,
+			"instance": how.instance,
 			"reference_doctype": doc.doctype,
 			"reference_name": doc.name,
-			"template": template,
+			"template": how.template,
 		}
-		if text or attach_pdf:
-			print_options = (
-				{
-					"attach_pdf": 1,
-					"print_format": print_format,
-					"letterhead": letterhead,
-					"language": language or doc.get("language"),
-					"with_letterhead": None
-					if letterhead
-					else cint(frappe.get_cached_doc("Print Settings").with_letterhead),
-				}
-				if attach_pdf
-				else {}
-			)
-			names.append(outbox.put(message=text, **print_options, **common))
-		for file in files or []:
+		if text or how.attach_pdf:
+			names.append(outbox.put(message=text, **_print_options(doc, how), **common))
+		for file in files:
 			names.append(outbox.put(message="", media=file.file_url, filename=file.file_name, **common))
 	if not names:
 		frappe.throw(_("There is nothing to send"))
 	return names
+
+
+def _print_options(doc, how: How) -> dict:
+	if not how.attach_pdf:
+		return {}
+	usual = cint(frappe.get_cached_doc("Print Settings").with_letterhead)
+	return {
+		"attach_pdf": 1,
+		"print_format": how.print_format,
+		"letterhead": how.letterhead,
+		"language": how.language or doc.get("language"),
+		"with_letterhead": None if how.letterhead else usual,
+	}

@@ -4,7 +4,7 @@ import frappe
 from frappe.utils import add_to_date, now_datetime, time_diff_in_seconds
 
 from wap_bridge import connection
-from wap_bridge.gateway import GatewayError
+from wap_bridge.transport import GatewayError
 from wap_bridge.wire import states
 from wap_bridge.wire.payload import text
 

@@ -3,7 +3,7 @@
 import frappe
 
 from wap_bridge import connection
-from wap_bridge.gateway import GatewayError
+from wap_bridge.transport import GatewayError
 
 LOG_EVENTS_DAYS = 30
 
@@ -12,9 +12,9 @@ def flush_outbox():
 	"""Every minute: messages that are due, and files that could not be fetched."""
 	if not connection.is_enabled():
 		return
-	from wap_bridge import inbox, outbox
+	from wap_bridge import delivery, inbox
 
-	outbox.flush()
+	delivery.flush()
 	inbox.fetch_pending()
 
 

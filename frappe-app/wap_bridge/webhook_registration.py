@@ -7,7 +7,7 @@ from frappe import _
 from frappe.utils import get_url, now_datetime
 
 from wap_bridge import connection, locks
-from wap_bridge.gateway import GatewayError
+from wap_bridge.transport import GatewayError
 from wap_bridge.webhook_events import HANDLERS
 
 METHOD = "/api/method/wap_bridge.api.webhook.receive"

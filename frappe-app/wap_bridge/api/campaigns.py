@@ -5,7 +5,7 @@ from frappe import _
 from frappe.utils import cint
 from frappe.utils.file_lock import LockTimeoutError
 
-from wap_bridge import campaign_prepare, campaign_sources, campaign_sync, connection
+from wap_bridge import campaign_prepare, campaign_recipients, campaign_sources, campaign_sync, connection
 from wap_bridge.campaign_sources import Person
 
 DOCTYPE = "WapBridge Campaign"
@@ -47,7 +47,7 @@ def add_campaign_recipients(campaign: str, recipients: list | str | None = None)
 		frappe.throw(_("The campaign is {0}").format(_(doc.status)))
 	persons = _persons(recipients)
 	if doc.status == "Draft":
-		campaign_prepare.write_recipients(doc, persons)
+		campaign_recipients.write_recipients(doc, persons)
 		return _receipt(doc.name)
 	return _hand_over(doc.name, persons)
 
@@ -131,7 +131,7 @@ def start_campaign(campaign: str) -> dict:
 @frappe.whitelist(methods=["POST"])
 def preview_recipients(campaign: str) -> dict:
 	"""Returns how many people a draft would reach, and the first of them with their texts."""
-	return {"ok": True, **campaign_prepare.preview(_campaign(campaign, "write"))}
+	return {"ok": True, **campaign_recipients.preview(_campaign(campaign, "write"))}
 
 
 @frappe.whitelist(methods=["POST"])
@@ -213,7 +213,7 @@ def _steer(campaign: str, action: str) -> dict:
 
 def _hand_over(name: str, persons: list[Person]) -> dict:
 	doc = frappe.get_doc(DOCTYPE, name)
-	campaign_prepare.write_recipients(doc, persons)
+	campaign_recipients.write_recipients(doc, persons)
 	if len(persons) > AT_ONCE:
 		campaign_prepare.enqueue(name, resolve=False)
 		return _receipt(name)

@@ -5,8 +5,8 @@ from frappe import _
 from frappe.utils import now_datetime
 
 from wap_bridge import connection, instances, sms_settings, webhook_registration
-from wap_bridge.gateway import GatewayError
 from wap_bridge.sending import MANAGERS
+from wap_bridge.transport import GatewayError
 from wap_bridge.wire.payload import harmless
 
 

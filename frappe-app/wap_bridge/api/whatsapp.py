@@ -7,12 +7,11 @@ import frappe
 from frappe import _
 from frappe.utils import cint
 
-from wap_bridge import attachments, connection, outbox, sending, statuses
+from wap_bridge import connection, outbox, sending, statuses
 from wap_bridge.wire import phone
 from wap_bridge.wire.markup import to_whatsapp
 
 MAX_MEDIA_BYTES = 64 * 1024 * 1024
-MAX_DOCUMENTS = 500
 
 
 @frappe.whitelist(methods=["POST"])
@@ -59,121 +58,6 @@ def erpnext_notification_gateway(
 		# Frappe keeps nothing that a GET has written; SMS Settings without Use POST sends one.
 		frappe.local.flags.commit = True
 	return _sent([outbox.put(message=text, instance=instance, **address) for address in addresses])
-
-
-@frappe.whitelist(methods=["POST", "GET"])
-def get_send_options(doctype: str, name: str) -> dict:
-	"""Returns what the dialog on a form offers: numbers, instances, templates, print formats."""
-	doc = sending.get_document(doctype, name)
-	settings = connection.settings()
-	meta = frappe.get_meta(doctype)
-	formats = frappe.get_all(
-		"Print Format", filters={"doc_type": doctype, "disabled": 0}, pluck="name", order_by="name"
-	)
-	return {
-		"ok": True,
-		"can_send": connection.is_enabled(),
-		"numbers": sending.numbers_of(doc),
-		"instances": frappe.get_list("WapBridge Instance", fields=["name", "title", "status"], order_by="title"),
-		"default_instance": settings.default_instance,
-		"templates": frappe.get_list(
-			"WapBridge Template",
-			filters={"enabled": 1, "document_type": ("in", ("", doctype))},
-			fields=["name", "title", "attach_pdf", "print_format"],
-			order_by="title",
-		),
-		"print_formats": ["Standard", *formats],
-		"default_print_format": meta.default_print_format or "Standard",
-		"letterheads": frappe.get_all("Letter Head", filters={"disabled": 0}, pluck="name", order_by="name"),
-		"default_letterhead": doc.get("letter_head"),
-		"language": doc.get("language"),
-		"can_print": bool(doc.has_permission("print")),
-		"files": attachments.files_of(doctype, name),
-	}
-
-
-@frappe.whitelist(methods=["POST", "GET"])
-def preview(doctype: str, name: str, message: str | None = None, template: str | None = None) -> dict:
-	"""Returns the text that a document's message would have."""
-	doc = sending.get_document(doctype, name)
-	return {"ok": True, "text": sending.text_for(doc, message, template)}
-
-
-@frappe.whitelist(methods=["POST"])
-def send_document(
-	doctype: str,
-	name: str,
-	to_number: str,
-	message: str | None = None,
-	template: str | None = None,
-	instance: str | None = None,
-	attach_pdf: bool | int | str = False,
-	print_format: str | None = None,
-	letterhead: str | None = None,
-	language: str | None = None,
-	attach_files: list | str | None = None,
-) -> dict:
-	"""Sends a message for a document, with its PDF and files where asked for."""
-	pdf = bool(cint(attach_pdf))
-	doc = sending.get_document(doctype, name, pdf=pdf)
-	names = sending.send(
-		doc,
-		to_number=to_number,
-		text=sending.text_for(doc, message, template),
-		instance=instance,
-		attach_pdf=pdf,
-		print_format=print_format,
-		letterhead=letterhead,
-		language=language,
-		files=attachments.files_of(doctype, name, _list(attach_files)) if attach_files else [],
-		template=template,
-	)
-	return {"ok": True, "messages": names}
-
-
-@frappe.whitelist(methods=["POST"])
-def send_documents(
-	doctype: str,
-	names: list | str,
-	message: str | None = None,
-	template: str | None = None,
-	instance: str | None = None,
-	attach_pdf: bool | int | str = False,
-	print_format: str | None = None,
-	letterhead: str | None = None,
-	language: str | None = None,
-) -> dict:
-	"""Sends a message for each of several documents to its own first number; who opted out is left out."""
-	names = _list(names)
-	if len(names) > MAX_DOCUMENTS:
-		frappe.throw(_("At most {0} documents at once: make a campaign for more").format(MAX_DOCUMENTS))
-	pdf = bool(cint(attach_pdf))
-	queued, skipped = 0, []
-	for name in names:
-		try:
-			doc = sending.get_document(doctype, str(name), pdf=pdf)
-			numbers = sending.numbers_of(doc)
-			if not numbers:
-				raise frappe.ValidationError(_("No phone number"))
-			if numbers[0]["opted_out"]:
-				raise frappe.ValidationError(_("This person asked not to be written to"))
-			sending.send(
-				doc,
-				to_number=numbers[0]["number"],
-				text=sending.text_for(doc, message, template),
-				instance=instance,
-				attach_pdf=pdf,
-				print_format=print_format,
-				letterhead=letterhead,
-				language=language,
-				template=template,
-				priority="Low",
-			)
-			queued += 1
-		except (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistError) as error:
-			skipped.append({"name": name, "reason": frappe.utils.strip_html(str(error))[:200]})
-			frappe.clear_messages()
-	return {"ok": True, "queued": queued, "skipped": skipped}
 
 
 @frappe.whitelist(methods=["POST"])
@@ -238,7 +122,7 @@ def get_conversation(
 		"filename",
 	]
 	fields += ["media_status", "happened_on", "creation", "error", "reaction", "edited_on", "revoked_on"]
-	rows = query("WapBridge Message", filters=filters, fields=fields, order_by="creation desc", limit_page_length=limit)
+	rows = query("WapBridge Message", filters=filters, fields=fields, order_by="creation desc", limit=limit)
 	return {
 		"ok": True,
 		"phone": numbers[0] if numbers else None,
@@ -376,8 +260,3 @@ def _sent(names: list[str]) -> dict:
 		"status": "queued",
 		**({"ids": names} if len(names) > 1 else {}),
 	}
-
-
-def _list(value) -> list:
-	value = frappe.parse_json(value) if isinstance(value, str) else value
-	return value if isinstance(value, list) else [value]

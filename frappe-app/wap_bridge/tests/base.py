@@ -101,7 +101,7 @@ def configure(url, **more):
 			"api_secret": "test-secret-0123456789",
 			"default_instance": None,
 			"default_country": "Tanzania",
-			"request_timeout": 3,
+			"request_timeout": 30,
 			"create_communications": 1,
 			"auto_create": "None",
 			"skip_opted_out": 1,

@@ -5,7 +5,7 @@ import frappe
 from frappe.utils import add_to_date, now_datetime
 from frappe.utils.synchronization import filelock
 
-from wap_bridge import campaign_prepare, campaign_sync, tasks
+from wap_bridge import campaign_hand_over, campaign_prepare, campaign_recipients, campaign_sync, tasks
 from wap_bridge.api import campaigns as api
 from wap_bridge.tests.base import INSTANCE, WapBridgeTestCase, frappe_in_another_process, post_webhook, request, run_now
 from wap_bridge.tests.stub import refusal
@@ -125,7 +125,7 @@ class CampaignCase(WapBridgeTestCase):
 
 class Sources(CampaignCase):
 	def found(self, **fields):
-		answer = campaign_prepare.preview(self.campaign(**fields))
+		answer = campaign_recipients.preview(self.campaign(**fields))
 		return sorted((row["phone"], row["recipient_name"]) for row in answer["sample"]), answer
 
 	def test_manual_numbers_with_names(self):
@@ -322,7 +322,7 @@ class Course(CampaignCase):
 			return refusal(409, "conflict", "Campaign WAP-CAM-0007 is cancelled")
 
 		self.stub.answers[ADD] = refuse
-		with patch.object(campaign_prepare, "HAND_OVER", 1):
+		with patch.object(campaign_hand_over, "PORTION", 1):
 			doc = self.started(self.doc)
 		self.assertEqual((doc.status, doc.error, self.gateway.state), ("Cancelled", None, "cancelled"))
 
@@ -353,7 +353,7 @@ class Course(CampaignCase):
 		with patch("frappe.enqueue"):
 			api.start_campaign(doc.name)
 			frappe.db.commit()
-		with patch.object(campaign_prepare, "_mark", side_effect=SystemExit), self.assertRaises(SystemExit):
+		with patch.object(campaign_hand_over, "_mark", side_effect=SystemExit), self.assertRaises(SystemExit):
 			campaign_prepare.prepare(doc.name)
 		frappe.db.rollback()
 		with patch("frappe.enqueue", side_effect=run_now):
@@ -384,7 +384,7 @@ class Course(CampaignCase):
 			return self.gateway.take(request)
 
 		self.stub.answers[ADD] = look
-		with patch.object(campaign_prepare, "HAND_OVER", 1):
+		with patch.object(campaign_hand_over, "PORTION", 1):
 			self.started(doc)
 		self.assertEqual(seen, ["Preparing"])
 
@@ -444,7 +444,7 @@ class Course(CampaignCase):
 	def test_renders_no_template_that_looks_behind_the_scenes(self):
 		for message in ("{{ recipient.__class__ }}", "{{ ''.__class__.__mro__ }}"):
 			with self.subTest(message), self.assertRaises(frappe.ValidationError):
-				campaign_prepare.preview(self.campaign(message=message))
+				campaign_recipients.preview(self.campaign(message=message))
 
 
 class Reconciliation(CampaignCase):
@@ -610,4 +610,4 @@ class Paths(CampaignCase):
 def patch_sleep():
 	from unittest.mock import patch
 
-	return patch("wap_bridge.gateway.RETRY_DELAYS", (0, 0))
+	return patch("wap_bridge.transport.RETRY_DELAYS", (0, 0))

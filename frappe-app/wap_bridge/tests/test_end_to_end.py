@@ -14,8 +14,8 @@ from unittest.mock import patch
 import frappe
 import requests
 
-from wap_bridge import campaign_prepare, outbox, tasks
-from wap_bridge.api import campaigns, instances, settings, whatsapp
+from wap_bridge import campaign_prepare, delivery, tasks
+from wap_bridge.api import campaigns, documents, instances, settings, whatsapp
 from wap_bridge.tests.base import WapBridgeTestCase, configure
 
 URL = os.environ.get("WAPBRIDGE_GATEWAY_URL", "").rstrip("/")
@@ -91,7 +91,7 @@ class EndToEnd(WapBridgeTestCase):
 	def deliver(self):
 		"""The worker's part."""
 		frappe.db.commit()
-		outbox.flush()
+		delivery.flush()
 		frappe.db.commit()
 
 	def on_the_phone(self):
@@ -102,7 +102,7 @@ class EndToEnd(WapBridgeTestCase):
 		person = self.contact("WB Asha", "0712 000 042")
 		if SITE:
 			self.listen()
-		sent = whatsapp.send_document(
+		sent = documents.send_document(
 			"Contact", person.name, "0712 000 042", message="Your card, *Asha*", attach_pdf=1, print_format="Standard"
 		)
 		self.deliver()

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import frappe
 
-from wap_bridge import outbox, webhook_registration
+from wap_bridge import delivery, webhook_registration
 from wap_bridge.tests.base import INSTANCE, PDF, WapBridgeTestCase, request
 
 
@@ -41,7 +41,7 @@ class Channel(WapBridgeTestCase):
 		self.assertEqual((row.phone, row.message, row.status), ("+255757123456", "Hello WB Asha", "Queued"))
 		self.assertEqual((row.reference_doctype, row.reference_name), ("Contact", contact.name))
 		self.assertEqual((row.notification, row.instance), ("WB test", INSTANCE))
-		outbox.deliver([row.name])
+		delivery.deliver([row.name])
 		self.assertEqual(self.stub.calls("whatsapp.send_api_message")[0].json["message"], "Hello WB Asha")
 
 	def test_sends_nothing_when_the_document_is_not_saved_after_all(self):
@@ -106,7 +106,7 @@ class Channel(WapBridgeTestCase):
 		row = self.message()
 		self.assertEqual((row.attach_pdf, row.media), (1, None))
 		with patch("frappe.get_print", return_value=PDF):
-			outbox.deliver([row.name])
+			delivery.deliver([row.name])
 		sent = self.stub.calls("whatsapp.send_api_message")[0].json
 		self.assertEqual((sent["filename"], sent["caption"]), (f"{contact.name.replace(' ', '-')}.pdf", "Your card"))
 
@@ -115,7 +115,7 @@ class Channel(WapBridgeTestCase):
 			self.skipTest("printing needs the site's web server, for its style sheets")
 		self.notification(attach_print=1, message="")
 		self.new_contact()
-		outbox.deliver([self.message().name])
+		delivery.deliver([self.message().name])
 		sent = self.stub.calls("whatsapp.send_api_message")[0].json
 		self.assertTrue(sent["media_data"].startswith("JVBERi0"), "%PDF-")
 		self.assertGreater(len(sent["media_data"]), 4000)
@@ -148,7 +148,7 @@ class Channel(WapBridgeTestCase):
 		text, file = self.messages()
 		self.assertEqual((text.message, file.message, bool(file.media)), ("Hello WB Files", "", True))
 		for row in self.messages():
-			outbox.deliver([row.name])
+			delivery.deliver([row.name])
 		self.assertEqual(self.stub.calls("whatsapp.send_api_message")[1].json["media_data"], "dGVybXM=")
 
 	def test_leaves_out_who_opted_out(self):
@@ -241,7 +241,7 @@ class OtherNotification(Notification):
 
 class FormButton(WapBridgeTestCase):
 	def call(self, method, **arguments):
-		answer = frappe.call(f"wap_bridge.api.whatsapp.{method}", **arguments)
+		answer = frappe.call(f"wap_bridge.api.documents.{method}", **arguments)
 		frappe.db.commit()
 		return answer
 

@@ -1,14 +1,18 @@
-import json
-import subprocess
-import sys
 import threading
 from unittest.mock import patch
 
 import frappe
 from frappe.utils import add_to_date, now_datetime
 
-from wap_bridge import outbox, statuses
-from wap_bridge.tests.base import INSTANCE, PDF, WapBridgeTestCase, post_webhook, status_event
+from wap_bridge import delivery, outbox, statuses
+from wap_bridge.tests.base import (
+	INSTANCE,
+	PDF,
+	WapBridgeTestCase,
+	frappe_in_another_process,
+	post_webhook,
+	status_event,
+)
 from wap_bridge.tests.stub import refusal
 
 SEND = "whatsapp.send_api_message"
@@ -29,25 +33,13 @@ class Outbox(WapBridgeTestCase):
 		frappe.db.commit()
 		return name
 
-	def post_from_outside(self, event, site, sites_path):
-		"""Posts in a process of its own: this one waits for the gateway meanwhile."""
-		script = (
-			"import json, frappe, sys; from wap_bridge.tests import base;"
-			"frappe.init(site=sys.argv[1]); frappe.connect();"
-			"print(base.post_webhook(json.loads(sys.argv[2]))[0])"
-		)
-		arguments = [sys.executable, "-c", script, site, json.dumps(event)]
-		done = subprocess.run(arguments, cwd=sites_path, capture_output=True, text=True, timeout=60)
-		self.assertTrue(done.stdout.strip(), done.stderr[-2000:])
-		return int(done.stdout.split()[-1])
-
 	def due(self, name):
 		frappe.db.set_value("WapBridge Message", name, "next_attempt_at", add_to_date(now_datetime(), seconds=-1))
 		frappe.db.commit()
 
 	def test_sends_and_writes_down_the_gateways_id(self):
 		name = self.put()
-		outbox.deliver([name])
+		delivery.deliver([name])
 		sent = self.stub.calls(SEND)[0]
 		self.assertEqual(
 			sent.json,
@@ -84,23 +76,23 @@ class Outbox(WapBridgeTestCase):
 		with patch("frappe.enqueue", side_effect=ConnectionError("no redis")):
 			name = outbox.put(message="Hello", phone="+255757123456")
 			frappe.db.commit()
-		self.assertEqual(outbox.flush(), 1)
+		self.assertEqual(delivery.flush(), 1)
 		self.assertEqual(self.message(name=name).status, "Accepted")
 
 	def test_tries_again_later_when_the_gateway_is_down_and_sends_once(self):
 		name = self.put()
 		self.stub.answers = {SEND: (503, b"<html>")}
-		with patch("wap_bridge.gateway.time.sleep"), patch("wap_bridge.gateway.RETRY_DELAYS", ()):
-			outbox.deliver([name])
+		with patch("wap_bridge.transport.time.sleep"), patch("wap_bridge.transport.RETRY_DELAYS", ()):
+			delivery.deliver([name])
 		row = self.message()
 		self.assertEqual((row.status, row.attempts, row.error_code), ("Queued", 1, "unavailable"))
 		self.assertEqual(row.error, "The gateway is not available at the moment")
 		self.assertGreater(row.next_attempt_at, now_datetime())
-		outbox.flush()
+		delivery.flush()
 		self.assertEqual(len(self.stub.calls(SEND)), 1, "not before its time")
 		self.stub.answers = {}
 		self.due(name)
-		outbox.flush()
+		delivery.flush()
 		row = self.message()
 		self.assertEqual((row.status, row.error), ("Accepted", None))
 		self.assertEqual({call.headers["Idempotency-Key"] for call in self.stub.calls(SEND)}, {name})
@@ -111,7 +103,7 @@ class Outbox(WapBridgeTestCase):
 		self.stub.answers = {SEND: refusal(500, "internal_error", "Internal error")}
 		for _attempt in range(3):
 			self.due(name)
-			outbox.flush()
+			delivery.flush()
 		row = self.message()
 		self.assertEqual((row.status, row.attempts, row.error), ("Failed", 3, "Internal error"))
 		self.assertIsNone(row.next_attempt_at)
@@ -125,17 +117,17 @@ class Outbox(WapBridgeTestCase):
 			return refusal(401, "unauthenticated", "The credentials are not valid")
 
 		self.stub.answers = {SEND: answer}
-		outbox.deliver([waiting])
-		outbox.deliver([refused])
+		delivery.deliver([waiting])
+		delivery.deliver([refused])
 		self.assertEqual(self.message(name=waiting).status, "Queued")
 		row = self.message(name=refused)
 		self.assertEqual((row.status, row.error_code), ("Failed", "not_on_whatsapp"))
 
 	def test_two_workers_never_send_the_same_row(self):
 		name = self.put()
-		self.assertEqual(outbox.claim(name).name, name)
-		self.assertIsNone(outbox.claim(name))
-		outbox.deliver([name])
+		self.assertEqual(delivery.claim(name).name, name)
+		self.assertIsNone(delivery.claim(name))
+		delivery.deliver([name])
 		self.assertEqual(self.stub.calls(SEND), [])
 
 	def test_many_workers_at_once_send_each_row_once(self):
@@ -147,7 +139,7 @@ class Outbox(WapBridgeTestCase):
 			frappe.connect()
 			try:
 				frappe.set_user("Administrator")
-				outbox.deliver(names)
+				delivery.deliver(names)
 			finally:
 				frappe.destroy()
 
@@ -161,20 +153,20 @@ class Outbox(WapBridgeTestCase):
 
 	def test_takes_over_the_row_of_a_worker_that_died_with_the_same_key(self):
 		name = self.put()
-		outbox.claim(name)
-		outbox.flush()
+		delivery.claim(name)
+		delivery.flush()
 		self.assertEqual(self.stub.calls(SEND), [], "it has its time")
 		self.due(name)
-		outbox.flush()
+		delivery.flush()
 		self.assertEqual(self.message().status, "Accepted")
 		self.assertEqual(self.stub.calls(SEND)[0].headers["Idempotency-Key"], name)
 
 	def test_a_worker_that_was_given_up_changes_nothing_any_more(self):
 		name = self.put()
-		stale = outbox.claim(name)
+		stale = delivery.claim(name)
 		self.due(name)
-		outbox.flush()
-		outbox._finish(stale, {"status": "Failed", "error": "late"})
+		delivery.flush()
+		delivery._finish(stale, {"status": "Failed", "error": "late"})
 		self.assertEqual(self.message().status, "Accepted")
 
 	def test_a_worker_holds_one_row_at_a_time(self):
@@ -187,25 +179,25 @@ class Outbox(WapBridgeTestCase):
 			return self.stub.usual(request)
 
 		self.stub.answers = {SEND: look}
-		outbox.deliver(names)
+		delivery.deliver(names)
 		self.assertEqual([states.count("Sending") for states in held], [1, 1, 1])
 
 	def test_asks_a_gateway_that_is_away_once_and_leaves_the_others_untried(self):
 		names = [self.put(message=str(number)) for number in range(3)]
 		self.stub.answers = {SEND: (503, b"")}
-		with patch("wap_bridge.gateway.RETRY_DELAYS", ()):
-			outbox.deliver(names)
+		with patch("wap_bridge.transport.RETRY_DELAYS", ()):
+			delivery.deliver(names)
 			self.assertEqual(len(self.stub.calls(SEND)), 1)
 			self.assertEqual(
 				[(row.status, row.attempts) for row in self.messages()], [("Queued", 1)] + [("Queued", 0)] * 2
 			)
-			outbox.flush()
+			delivery.flush()
 			self.assertEqual(len(self.stub.calls(SEND)), 2, "the next minute asks again")
 
 	def test_flushes_all_that_is_due(self):
 		names = [self.put(message=str(number)) for number in range(5)]
-		with patch.object(outbox, "BATCH", 2):
-			self.assertEqual(outbox.flush(), 5)
+		with patch.object(delivery, "BATCH", 2):
+			self.assertEqual(delivery.flush(), 5)
 		self.assertEqual({row.status for row in self.messages()}, {"Accepted"})
 		self.assertEqual(len(self.stub.calls(SEND)), len(names))
 
@@ -215,10 +207,10 @@ class Outbox(WapBridgeTestCase):
 		slow, other = self.put(message="slow"), self.put(message="other")
 		with patch("wap_bridge.attachments.content_of", side_effect=JobTimeoutException("300 seconds")):
 			with self.assertRaises(JobTimeoutException):
-				outbox.deliver([slow, other])
+				delivery.deliver([slow, other])
 		self.assertEqual([(row.status, row.attempts) for row in self.messages()], [("Queued", 1), ("Queued", 0)])
 		self.due(slow)
-		outbox.flush()
+		delivery.flush()
 		self.assertEqual({row.status for row in self.messages()}, {"Accepted"})
 
 	def test_does_not_send_again_what_may_have_arrived_when_the_key_is_forgotten(self):
@@ -226,7 +218,7 @@ class Outbox(WapBridgeTestCase):
 		yesterday = add_to_date(now_datetime(), hours=-24)
 		frappe.db.set_value("WapBridge Message", name, {"first_attempt_at": yesterday, "error_code": "timeout"})
 		self.due(name)
-		outbox.flush()
+		delivery.flush()
 		self.assertEqual(self.stub.calls(SEND), [])
 		self.assertEqual(self.message().status, "Uncertain")
 
@@ -235,7 +227,7 @@ class Outbox(WapBridgeTestCase):
 		yesterday = add_to_date(now_datetime(), hours=-24)
 		frappe.db.set_value("WapBridge Message", name, {"first_attempt_at": yesterday, "error_code": "unauthenticated"})
 		self.due(name)
-		outbox.flush()
+		delivery.flush()
 		self.assertEqual(self.message().status, "Accepted")
 
 	def test_renders_the_pdf_in_the_worker_and_sends_the_same_bytes_each_time(self):
@@ -243,11 +235,11 @@ class Outbox(WapBridgeTestCase):
 		name = self.put(attach_pdf=1, reference_doctype="ToDo", reference_name=note.name, message="Your invoice")
 		self.stub.answers = {SEND: (503, b"")}
 		with patch("frappe.get_print", side_effect=[PDF, b"another time, other bytes"]) as printed:
-			with patch("wap_bridge.gateway.RETRY_DELAYS", ()):
-				outbox.deliver([name])
+			with patch("wap_bridge.transport.RETRY_DELAYS", ()):
+				delivery.deliver([name])
 			self.stub.answers = {}
 			self.due(name)
-			outbox.flush()
+			delivery.flush()
 		self.assertEqual(printed.call_count, 1)
 		self.assertTrue(printed.call_args.kwargs["as_pdf"])
 		first, second = self.stub.calls(SEND)
@@ -262,7 +254,7 @@ class Outbox(WapBridgeTestCase):
 		note = frappe.get_doc({"doctype": "ToDo", "description": "gone soon"}).insert()
 		name = self.put(attach_pdf=1, reference_doctype="ToDo", reference_name=note.name, message="")
 		frappe.db.delete("ToDo", {"name": note.name})
-		outbox.deliver([name])
+		delivery.deliver([name])
 		row = self.message()
 		self.assertEqual((row.status, row.error_code), ("Failed", "content"))
 		self.assertIn(note.name, row.error)
@@ -271,33 +263,33 @@ class Outbox(WapBridgeTestCase):
 		note = frappe.get_doc({"doctype": "ToDo", "description": "PDF"}).insert()
 		name = self.put(attach_pdf=1, reference_doctype="ToDo", reference_name=note.name)
 		with patch("frappe.get_print", side_effect=OSError("wkhtmltopdf: ConnectionRefusedError")):
-			outbox.deliver([name])
+			delivery.deliver([name])
 		self.assertEqual((self.message().status, self.message().error_code), ("Queued", "content"))
 		self.due(name)
 		with patch("frappe.get_print", return_value=PDF):
-			outbox.flush()
+			delivery.flush()
 		self.assertEqual(self.message().status, "Accepted")
 
 	def test_logs_no_secret_when_the_gateway_cannot_be_asked(self):
 		frappe.db.delete("Error Log")
 		name = self.put()
 		self.stub.close()
-		with patch("wap_bridge.gateway.RETRY_DELAYS", ()):
-			outbox.deliver([name])
+		with patch("wap_bridge.transport.RETRY_DELAYS", ()):
+			delivery.deliver([name])
 		self.assertEqual(self.message().error_code, "unreachable")
 		for log in frappe.get_all("Error Log", fields=["error"]):
 			self.assertNotIn("test-secret-0123456789", log.error)
 
 	def test_retries_for_a_person_with_another_key(self):
 		name = self.put()
-		outbox.deliver([name])
+		delivery.deliver([name])
 		statuses.apply(self.message().message_id, "Failed", "not_on_whatsapp")
 		frappe.db.commit()
 		row = self.message()
 		self.assertEqual((row.status, row.error), ("Failed", "The number is not on WhatsApp"))
 		self.assertEqual(outbox.retry(frappe.get_doc("WapBridge Message", name)), "Queued")
 		frappe.db.commit()
-		outbox.deliver([name])
+		delivery.deliver([name])
 		self.assertEqual([call.headers["Idempotency-Key"] for call in self.stub.calls(SEND)], [name, f"{name}:1"])
 		self.assertEqual(self.message().status, "Accepted")
 		with self.assertRaises(frappe.ValidationError):
@@ -307,7 +299,7 @@ class Outbox(WapBridgeTestCase):
 		here, there = self.put(), self.put()
 		outbox.cancel(frappe.get_doc("WapBridge Message", here))
 		frappe.db.commit()
-		outbox.deliver([here, there])
+		delivery.deliver([here, there])
 		self.assertEqual(len(self.stub.calls(SEND)), 1)
 		self.stub.answers = {"whatsapp.cancel_message": {"ok": True, "status": "cancelled", "reason": None}}
 		self.assertEqual(outbox.cancel(frappe.get_doc("WapBridge Message", there)), "Cancelled")
@@ -317,7 +309,7 @@ class Outbox(WapBridgeTestCase):
 
 	def test_asks_for_the_state_of_messages_of_which_nothing_is_heard(self):
 		name = self.put()
-		outbox.deliver([name])
+		delivery.deliver([name])
 		self.stub.answers = {"whatsapp.message_status": {"ok": True, "status": "delivered", "reason": None}}
 		statuses.reconcile()
 		self.assertEqual(self.stub.calls("whatsapp.message_status"), [], "webhooks have their time first")
@@ -334,15 +326,16 @@ class Outbox(WapBridgeTestCase):
 		name = self.put()
 		message_id = "true_255757123456@c.us_3EB0000000000000000001"
 
-		where = frappe.local.site, frappe.local.sites_path
-
 		def faster(request):
 			# The gateway's webhook comes before its answer does.
-			self.assertEqual(self.post_from_outside(status_event(message_id, "delivered", 2), *where), 200)
+			answers.append(frappe_in_another_process(lambda: post_webhook(status_event(message_id, "delivered", 2))))
 			return self.stub.usual(request)
 
+		answers = []
+
 		self.stub.answers = {SEND: faster}
-		outbox.deliver([name])
+		delivery.deliver([name])
+		self.assertEqual(answers, [(200, {"ok": True})])
 		self.assertEqual(self.message().status, "Delivered")
 		self.assertEqual(
 			frappe.db.get_value("WapBridge Webhook Event", {"message_id": message_id}, "status"), "Processed"
@@ -350,7 +343,7 @@ class Outbox(WapBridgeTestCase):
 
 	def test_takes_a_status_that_crosses_the_answer_of_its_message(self):
 		name = self.put()
-		outbox.deliver([name])
+		delivery.deliver([name])
 		self.put(message="on its way")
 		frappe.db.set_value("WapBridge Message", {"message": "on its way"}, "status", "Sending")
 		frappe.db.commit()
@@ -366,7 +359,7 @@ class Outbox(WapBridgeTestCase):
 	def test_writes_to_groups_and_refuses_what_is_nobody(self):
 		group = outbox.address_of("120363041234567890@g.us")
 		name = self.put(phone=None, **group)
-		outbox.deliver([name])
+		delivery.deliver([name])
 		self.assertEqual(self.stub.calls(SEND)[0].json["to_number"], "120363041234567890@g.us")
 		self.put(problem="x is not a phone number")
 		self.assertEqual(self.message(status="Failed").error_code, "invalid_number")

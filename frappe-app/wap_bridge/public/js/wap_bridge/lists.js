@@ -91,7 +91,7 @@ async function campaign_from_report(report, filters) {
 }
 
 async function send_documents(doctype, names, done) {
-	const options = await call("whatsapp.get_send_options", { doctype, name: names[0] });
+	const options = await call("documents.get_send_options", { doctype, name: names[0] });
 	const dialog = new frappe.ui.Dialog({
 		title: __("Send {0} documents on WhatsApp", [names.length]),
 		fields: [
@@ -127,7 +127,7 @@ async function send_documents(doctype, names, done) {
 		primary_action: async (values) => {
 			dialog.disable_primary_action();
 			try {
-				const answer = await call("whatsapp.send_documents", {
+				const answer = await call("documents.send_documents", {
 					doctype,
 					names: JSON.stringify(names),
 					message: values.message,

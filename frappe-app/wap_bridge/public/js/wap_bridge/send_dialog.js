@@ -10,7 +10,7 @@ export async function open_send_dialog(frm) {
 		return;
 	}
 	const subject = { doctype: frm.doctype, name: frm.doc.name };
-	const options = await call("whatsapp.get_send_options", subject, { freeze_message: __("Loading") });
+	const options = await call("documents.get_send_options", subject, { freeze_message: __("Loading") });
 	const dialog = new frappe.ui.Dialog({
 		title: __("Send {0} on WhatsApp", [escape(frm.doc.name)]),
 		fields: fields_of(options),
@@ -27,7 +27,7 @@ export async function open_send_dialog(frm) {
 		let html = "";
 		if (message || template) {
 			try {
-				const answer = await call("whatsapp.preview", { ...subject, message, template }, { silent: true });
+				const answer = await call("documents.preview", { ...subject, message, template }, { silent: true });
 				html = to_html(answer.text);
 			} catch (error) {
 				html = `<span class="text-danger">${escape(error.message)}</span>`;
@@ -55,7 +55,7 @@ export async function open_send_dialog(frm) {
 	async function send(values) {
 		dialog.disable_primary_action();
 		try {
-			await call("whatsapp.send_document", {
+			await call("documents.send_document", {
 				...subject,
 				to_number: values.to_number,
 				message: values.message,

@@ -5,7 +5,8 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from wap_bridge.gateway import Gateway, GatewayError
+from wap_bridge.gateway import Gateway
+from wap_bridge.transport import GatewayError
 
 
 class WapBridgeSettings(Document):

@@ -18,7 +18,7 @@
 		frappe.prompt(
 			{ fieldtype: "Link", fieldname: "name", label: __(frm.doc.document_type), options: frm.doc.document_type, reqd: 1 },
 			async ({ name }) => {
-				const { text } = await wap_bridge.call("whatsapp.preview", {
+				const { text } = await wap_bridge.call("documents.preview", {
 					doctype: frm.doc.document_type,
 					name,
 					message: frm.doc.message,
