@@ -2,6 +2,8 @@
 
 from frappe import __version__ as _frappe_version
 
+_is_16 = int(_frappe_version.split(".", 1)[0]) >= 16
+
 app_name = "wap_bridge"
 app_title = "WapBridge"
 app_publisher = "WapBridge Contributors"
@@ -18,7 +20,7 @@ before_uninstall = "wap_bridge.uninstall.before_uninstall"
 after_uninstall = "wap_bridge.uninstall.after_uninstall"
 
 # Frappe 16 stacks mixins of several apps; before it the last override wins, so ours stands on the one before it.
-if int(_frappe_version.split(".", 1)[0]) >= 16:
+if _is_16:
 	extend_doctype_class = {"Notification": ["wap_bridge.overrides.notification.WapBridgeNotificationMixin"]}
 else:
 	override_doctype_class = {"Notification": "wap_bridge.overrides.notification.WapBridgeNotification"}
@@ -73,7 +75,7 @@ add_to_apps_screen = [
 		"name": "wap_bridge",
 		"logo": "/assets/wap_bridge/images/logo.svg",
 		"title": "WapBridge",
-		"route": "/app/wapbridge",
+		"route": "/desk/wapbridge" if _is_16 else "/app/wapbridge",
 		"has_permission": "wap_bridge.permissions.may_open",
 	}
 ]

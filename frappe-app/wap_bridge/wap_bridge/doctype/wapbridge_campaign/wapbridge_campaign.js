@@ -105,7 +105,7 @@
 		const parts = [];
 		if (unresolved) parts.push(__("{0} without a number", [unresolved]));
 		if (invalid) parts.push(__("{0} with an impossible number", [invalid]));
-		return parts.length ? `<p class="text-warning">${parts.join(", ")}</p>` : "";
+		return parts.length ? `<p class="wapbridge-warning">${parts.join(", ")}</p>` : "";
 	}
 
 	async function start(frm) {

@@ -61,7 +61,7 @@
 		dialog.fields_dict.found.$wrapper
 			.html(
 				`<p>${account ? __("Account: {0}", [escape(account)]) : ""}</p>
-				${warnings.map((warning) => `<p class="text-warning">${escape(warning)}</p>`).join("")}
+				${warnings.map((warning) => `<p class="wapbridge-warning">${escape(warning)}</p>`).join("")}
 				${
 					rows.length
 						? `<table class="table table-sm"><thead><tr><th>${__("Instance")}</th><th>${__("Phone Number")}</th>
