@@ -78,7 +78,7 @@ export async function createApp({
     closers.push(() => server.close(httpGraceMs));
     const url = config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
 
-    const plainDatabase = createDatabase(config.databaseUrl);
+    const plainDatabase = createDatabase(config.databaseUrl, { timeoutMs: config.databaseTimeoutMs });
     closers.push(() => plainDatabase.close());
     const stats = createStatsStore(plainDatabase);
     const metrics = createMetrics({

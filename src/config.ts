@@ -18,6 +18,7 @@ export interface Config {
   host: string;
   port: number;
   databaseUrl: string;
+  databaseTimeoutMs: number;
   migrateAtStart: boolean;
   dataDir: string;
   publicUrl: string | null;
@@ -83,6 +84,11 @@ export const settings = {
       .message('must be `sqlite:PATH` or `mysql://user:password@host:port/database`')
       .default('sqlite:data/wapbridge.db'),
     doc: '`sqlite:PATH` (embedded) or `mysql://user:password@host:3306/database` (MySQL 8, MariaDB 10.6 or newer).',
+  },
+  DATABASE_TIMEOUT_MS: {
+    key: 'databaseTimeoutMs',
+    schema: Joi.number().integer().min(500).max(600_000).default(8_000),
+    doc: 'How long the database may take for one statement, before calls answer 503; a call waits half as long again for a connection.',
   },
   MIGRATE_AT_START: {
     key: 'migrateAtStart',

@@ -91,9 +91,9 @@ async function checkDataDir({ dataDir }: Config): Promise<string> {
   return `${dataDir} can be written, ${freeMib} MiB free, ${holder ? `used by the gateway with process ${holder.pid}` : 'no gateway uses it'}`;
 }
 
-async function checkDatabase({ databaseUrl, migrateAtStart }: Config): Promise<string> {
+async function checkDatabase({ databaseUrl, databaseTimeoutMs, migrateAtStart }: Config): Promise<string> {
   const where = withoutPassword(databaseUrl);
-  const database = createDatabase(databaseUrl);
+  const database = createDatabase(databaseUrl, { timeoutMs: databaseTimeoutMs });
   try {
     // Opens a connection; with MIGRATE_AT_START the schema is the gateway's own business.
     await database.transaction(() => Promise.resolve());

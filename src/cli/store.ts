@@ -24,8 +24,8 @@ interface Store {
 
 /** Opens the configured database for `work` and closes it after. */
 export async function withDatabase<T>(context: Context, work: (database: Database) => Promise<T>): Promise<T> {
-  const { databaseUrl, migrateAtStart } = context.config();
-  const database = createDatabase(databaseUrl);
+  const { databaseUrl, databaseTimeoutMs, migrateAtStart } = context.config();
+  const database = createDatabase(databaseUrl, { timeoutMs: databaseTimeoutMs });
   try {
     if (migrateAtStart) await database.migrate();
     return await work(database);

@@ -1,3 +1,5 @@
+import { toGatewayError } from '../model/errors.ts';
+
 /** Writes items that come at the same time in one statement. */
 interface GroupCommit<T> {
   /** Resolves when the item is committed; rejects with the reason its own write failed. */
@@ -14,7 +16,7 @@ const mostItems = 100;
 
 /**
  * Returns a writer that gathers what arrives while the write before it runs: one disk flush then serves all of them.
- * A group that fails is written item by item, so that a bad one harms nobody else.
+ * A group that fails is written item by item, so that a bad one harms nobody else; an outage fails all of them.
  */
 export function createGroupCommit<T>(write: (items: T[]) => Promise<void>): GroupCommit<T> {
   let waiting: Waiting<T>[] = [];
@@ -35,7 +37,9 @@ export function createGroupCommit<T>(write: (items: T[]) => Promise<void>): Grou
       await write(group.map(({ item }) => item));
       for (const { resolve } of group) resolve();
     } catch (error) {
-      if (group.length === 1) group[0]!.reject(error);
+      // Without a database one item fares no better than all, and each would wait for it anew.
+      if (group.length === 1 || toGatewayError(error).code === 'unavailable')
+        for (const { reject } of group) reject(error);
       else for (const one of group) await writeGroup([one]);
     }
   }

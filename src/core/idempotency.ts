@@ -19,6 +19,8 @@ export interface Idempotency {
    * catches it asks `answered` again.
    */
   record(trx: Connection, accountId: string, request: IdempotencyKey, answer: string): Promise<void>;
+  /** Forgets the key of a request whose work is undone. */
+  forget(trx: Connection, accountId: string, request: IdempotencyKey, answer: string): Promise<void>;
   /** Forgets keys older than a day. */
   prune(): Promise<void>;
 }
@@ -36,6 +38,8 @@ export function createIdempotency({ store, clock }: { store: IdempotencyStore; c
     },
 
     record: (trx, accountId, request, answer) => store.insert(trx, { accountId, ...request, answer, now: clock.now() }),
+
+    forget: (trx, accountId, { key }, answer) => store.remove(trx, { accountId, key, answer }),
 
     prune: () => store.prune(clock.now() - keptMs),
   };

@@ -11,8 +11,9 @@ import type { MessageStore } from '../store/messages.ts';
 import type { ReceivedMessage, WhatsAppClient } from '../whatsapp/client.ts';
 import type { Announcer } from './announcer.ts';
 import { arrivalEvent, directionOf, lidPairs, toMessage } from './inbox/arrivals.ts';
-import { createFiles, type FilesDeps, outlastOutage } from './inbox/files.ts';
+import { createFiles, type FilesDeps } from './inbox/files.ts';
 import type { MissingFiles } from './media/missing-files.ts';
+import { outlastOutage } from './outage.ts';
 
 /** Takes messages in: each is written once, with its event and its deliveries, in the order of its chat. */
 export interface Inbox {
@@ -77,9 +78,12 @@ export function createInbox(deps: InboxDeps): Inbox {
 
   /** Whatever came while a transaction ran goes into the next one together. */
   async function drain(instanceId: string, lane: Lane): Promise<void> {
+    let mayBeWritten = false;
     while (lane.pending.length > 0) {
       const batch = lane.pending.slice(0, batchSize);
       try {
+        if (mayBeWritten) await takeUpUnannounced(instanceId, lane);
+        mayBeWritten = false;
         await write(instanceId, lane, batch);
         lane.pending.splice(0, batch.length);
       } catch (error) {
@@ -87,6 +91,8 @@ export function createInbox(deps: InboxDeps): Inbox {
           { instance: instanceId, count: lane.pending.length, error: reasonOf(error) },
           'received messages could not be written: trying again',
         );
+        // What the database took without saying so is known the next time, and nobody waits for its file.
+        mayBeWritten = true;
         await clock.sleep(1_000);
       }
     }
@@ -187,13 +193,16 @@ export function createInbox(deps: InboxDeps): Inbox {
 
   // ---- after a start ----
 
+  async function takeUpUnannounced(instanceId: string, lane: Lane): Promise<void> {
+    for (const row of await messages.unannounced(instanceId))
+      if (!lane.unannounced.has(row.id)) queueInChat(lane, row, isMediaContent(row.content));
+  }
+
   async function catchUp(instanceId: string, page: WhatsAppClient): Promise<void> {
     const instance = await instances.byId(instanceId);
     if (!instance) return;
     const lane = laneOf(instanceId);
-    for (const row of await messages.unannounced(instanceId)) {
-      if (!lane.unannounced.has(row.id)) queueInChat(lane, row, isMediaContent(row.content));
-    }
+    await takeUpUnannounced(instanceId, lane);
     if (instance.lastEventAt === null) return instances.update(instanceId, { lastEventAt: clock.now() });
     const missed = await page.receivedSince(instance.lastEventAt - overlapMs);
     if (missed.length > 0) receive(instanceId, missed);

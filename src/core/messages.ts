@@ -1,5 +1,5 @@
 import { type ContentInput, isMediaContent, type OutgoingContent } from '../model/content.ts';
-import { type ErrorCode, GatewayError } from '../model/errors.ts';
+import { type ErrorCode, GatewayError, isUndecided, toGatewayError } from '../model/errors.ts';
 import { featureOf } from '../model/features.ts';
 import type { Instance, InstanceState } from '../model/instance.ts';
 import { bareMessageId, isGroup, type Jid } from '../model/jid.ts';
@@ -54,7 +54,7 @@ interface MessagesDeps {
   database: Database;
   messages: MessageStore;
   instances: InstanceStore;
-  idempotency: Pick<Idempotency, 'answered' | 'record'>;
+  idempotency: Pick<Idempotency, 'answered' | 'record' | 'forget'>;
   outbox: Outbox;
   features: Pick<Features, 'require' | 'missing'>;
   /** Keeps a file until this Unix ms at least. */
@@ -124,8 +124,8 @@ export function createMessages(deps: MessagesDeps): Messages {
     const state = sendAt === null ? outbox.admit(instance.id, content.type) : 'scheduled';
     const expiresAt = ttlSeconds === undefined ? null : (sendAt ?? now) + ttlSeconds * 1000;
     const message = newOutgoing({ id: newId(), instance, chat, content, priority, state, sendAt, expiresAt, now });
+    const { idempotency: request } = input;
     try {
-      const { idempotency: request } = input;
       if (request)
         await database.transaction(async (trx) => {
           await idempotency.record(trx, message.accountId, request, message.id);
@@ -133,7 +133,12 @@ export function createMessages(deps: MessagesDeps): Messages {
         });
       else await inserts.add(message);
     } catch (error) {
+      // The caller is told that it is refused, so it must not go out later.
+      if (isUndecided(error))
+        outbox.withdraw(message, request && ((trx) => idempotency.forget(trx, message.accountId, request, message.id)));
       if (state === 'sending') outbox.released(message.instanceId);
+      // A database that is away would be waited for once more.
+      if (toGatewayError(error).code === 'unavailable') throw error;
       const first = await repeated(message.accountId, input.idempotency);
       if (first) return { message: first, isRepeat: true };
       throw error;
@@ -145,6 +150,10 @@ export function createMessages(deps: MessagesDeps): Messages {
   async function repeated(accountId: string, request: IdempotencyKey | undefined): Promise<Message | null> {
     const id = request ? await idempotency.answered(accountId, request) : null;
     if (id === null) return null;
+    if (outbox.isWithdrawn(id))
+      throw new GatewayError('unavailable', 'The first call with this Idempotency-Key is being undone', {
+        retryAfterSeconds: 1,
+      });
     // What the first caller was told may not be committed yet, and a status does not go back.
     await outbox.flush();
     const message = await messages.byId(id);

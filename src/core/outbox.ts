@@ -10,11 +10,12 @@ import type { SendOutcome, SentMessage, WhatsAppClient } from '../whatsapp/clien
 import type { Announcer } from './announcer.ts';
 import { createMessageChanges } from './outbox/changes.ts';
 import { createEndings } from './outbox/endings.ts';
-import { type ContentType, createLanes, type HeldTypes } from './outbox/lanes.ts';
+import { type ContentType, createLanes, type HeldTypes, type Lane } from './outbox/lanes.ts';
 import { createRecovery } from './outbox/recovery.ts';
 import { createSending } from './outbox/sending.ts';
 import { createSettling } from './outbox/settling.ts';
 import { createTimetable } from './outbox/timetable.ts';
+import { createWithdrawals, type Undo } from './outbox/withdrawals.ts';
 
 /** The sender of every instance: one owner per linked number, urgent first, nothing lost, nothing twice. */
 export interface Outbox {
@@ -26,6 +27,9 @@ export interface Outbox {
   added(messages: Message[]): void;
   /** Gives an admission back: the row was not written. */
   released(instanceId: string): void;
+  /** Takes back a message whose row may have been written all the same; `undo` goes with it. One that is with the page already stays. */
+  withdraw(message: Message, undo?: Undo): void;
+  isWithdrawn(messageId: string): boolean;
   /** Cancels a message that has not begun to be sent; null when it has, or has ended. */
   cancel(messageId: string): Promise<Message | null>;
   /** The page can send what it could not: takes up what waited for that. */
@@ -84,6 +88,7 @@ const drainPollMs = 100;
 /** Returns the outbox over all instances. */
 export function createOutbox(deps: OutboxDeps): Outbox {
   const {
+    database,
     messages,
     due,
     follower,
@@ -95,10 +100,14 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     retryDelayMs = 2_000,
   } = deps;
   const lanes = createLanes(held, clock);
+  /** As many undecided commits are dealt with. */
+  let settled = database.undecided();
   const settling = createSettling();
   const changes = createMessageChanges({ ...deps, ...(follower && { changed: follower.changed }) });
   const endings = createEndings({ changes, messages, due, settling, sendEnded, clock, log });
-  const sending = createSending({ messages, lanes, endings, readBase64, clock, log, retryDelayMs });
+  const withdrawals = createWithdrawals({ database, messages, due, clock, log });
+  const isWithdrawn = withdrawals.has;
+  const sending = createSending({ messages, lanes, endings, isWithdrawn, readBase64, clock, log, retryDelayMs });
   const timetable = createTimetable({
     due,
     write: changes.write,
@@ -181,13 +190,47 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     await follower?.abandoned(instanceId, reason);
   }
 
+  // ---- after a commit of which nobody knows whether it happened ----
+
+  /** Takes up rows on their way that nobody here holds, and what may wait in the queue untold. With no page, the next one does. */
+  async function takeUpStrays(instanceId: string, lane: Lane): Promise<void> {
+    // Nothing more is admitted past the queue.
+    lane.hasQueued = true;
+    await lanes.quiet(instanceId);
+    const { client, turn } = lane;
+    if (!client) return;
+    lane.pumping = true;
+    try {
+      if (!(await changes.flush())) throw new Error('what became of messages is not written yet');
+      const strays = (await messages.interrupted(instanceId)).filter(({ waId }) => !lane.inFlight.has(waId));
+      const again = await messages.claimAgain(strays.map(({ id }) => id));
+      if (again.length > 0) log.warn({ instance: instanceId, count: again.length }, 'messages were taken up again');
+      const sendable = again.length > 0 ? await recovery.sendable(instanceId, client, again) : [];
+      // A page that came meanwhile has taken them up itself.
+      if (lane.turn === turn) void sending.dispatch(instanceId, sendable);
+    } finally {
+      lane.pumping = false;
+    }
+    sending.queued(instanceId);
+  }
+
+  async function settleDoubts(): Promise<void> {
+    const count = database.undecided();
+    if (count === settled) return;
+    await timetable.look();
+    for (const [instanceId, lane] of lanes) await takeUpStrays(instanceId, lane);
+    settled = count;
+  }
+
   async function tick(): Promise<void> {
-    await timetable.tick();
     sending.giveUpLate();
+    await timetable.tick();
+    await settleDoubts();
   }
 
   async function close(): Promise<void> {
     endings.close();
+    withdrawals.close();
     sending.close();
     for (const [, lane] of lanes) lane.client = null;
     await timetable.close();
@@ -200,6 +243,10 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     admit: lanes.admit,
     added,
     released: lanes.released,
+    withdraw(message, undo) {
+      if (!lanes.of(message.instanceId).inFlight.has(message.waId)) withdrawals.add(message, undo);
+    },
+    isWithdrawn,
     cancel: endings.cancel,
     featuresChanged: sending.queued,
     settled: settling.settled,

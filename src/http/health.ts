@@ -1,5 +1,5 @@
 import type { Middleware } from 'koa';
-import { GatewayError } from '../model/errors.ts';
+import { GatewayError, toGatewayError } from '../model/errors.ts';
 import { withTimeout } from '../model/time.ts';
 
 /** What readiness is made of: a name and a question that rejects when the answer is no; a GatewayError says why to everybody. */
@@ -22,6 +22,7 @@ interface Readiness {
 }
 
 const checkTimeoutMs = 3_000;
+const late = 'late';
 /** Anybody may ask: an answer is kept for so long. */
 const cacheMs = 1_000;
 
@@ -79,10 +80,15 @@ async function problemOf(check: () => Promise<unknown>): Promise<string | null> 
     await inTime(check);
     return null;
   } catch (error) {
-    return error instanceof GatewayError ? error.message : 'failed';
+    if (error instanceof GatewayError) return error.message;
+    return isLate(error) || toGatewayError(error).code === 'unavailable' ? 'does not answer' : 'failed';
   }
 }
 
 async function inTime<T>(question: () => Promise<T>): Promise<T> {
-  return await withTimeout(Promise.resolve().then(question), checkTimeoutMs, 'late');
+  return await withTimeout(Promise.resolve().then(question), checkTimeoutMs, late);
+}
+
+function isLate(error: unknown): boolean {
+  return error instanceof Error && error.message === late;
 }

@@ -10,6 +10,8 @@ interface IdempotencyEntry {
 export interface IdempotencyStore {
   find(accountId: string, key: string): Promise<IdempotencyEntry | null>;
   insert(trx: Connection, input: { accountId: string; key: string; now: number } & IdempotencyEntry): Promise<void>;
+  /** Forgets a key where this is its answer. */
+  remove(trx: Connection, input: { accountId: string; key: string; answer: string }): Promise<void>;
   /** Forgets keys older than this Unix ms. */
   prune(before: number): Promise<void>;
 }
@@ -32,6 +34,10 @@ export function createIdempotencyStore({ knex }: Database): IdempotencyStore {
         answer,
         created_at: now,
       });
+    },
+
+    async remove(trx, { accountId, key, answer }) {
+      await trx('idempotency_keys').where({ account_id: accountId, idempotency_key: key, answer }).delete();
     },
 
     async prune(before) {

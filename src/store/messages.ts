@@ -52,6 +52,8 @@ export interface MessageStore {
     trx: Knex.Transaction,
     input: { ids: string[]; state: MessageState; reason: FailureReason | null },
   ): Promise<Message[]>;
+  /** Removes messages that are not handed to WhatsApp Web. */
+  withdraw(trx: Knex.Transaction, ids: string[]): Promise<void>;
   /** Returns messages whose event has not been written: their file was being fetched when the gateway ended. */
   unannounced(instanceId: string): Promise<Message[]>;
   /** Writes a message whose file is there or cannot be had; false when another has announced it meanwhile. */
@@ -220,6 +222,10 @@ export function createMessageStore(database: Database): MessageStore {
         )
         .update({ state, reason });
       return open.map((message) => ({ ...message, state, reason }));
+    },
+
+    async withdraw(trx, ids) {
+      await table(trx).whereIn('id', ids).whereIn('state', ['scheduled', 'queued', 'sending']).delete();
     },
 
     unannounced: (instanceId) => read(table().where({ instance_id: instanceId, state: 'fetching' }).orderBy('id')),

@@ -45,6 +45,7 @@ forEachDatabase((open) => {
         admit: () => 'queued',
         added: () => undefined,
         flush: async () => undefined,
+        isWithdrawn: () => false,
         async settled(id) {
           waitedFor.push(id);
           return null;

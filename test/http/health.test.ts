@@ -52,7 +52,10 @@ describe('readiness', () => {
       },
       endless: () => new Promise(() => undefined),
     };
-    expect(await ready(await start({ health: { checks } }))).toMatchObject([503, { failing: ['thrown', 'endless'] }]);
+    expect(await ready(await start({ health: { checks } }))).toMatchObject([
+      503,
+      { failing: ['thrown', 'endless'], reasons: { thrown: 'failed', endless: 'does not answer' } },
+    ]);
   });
 
   it('asks once for callers that come together, and again a moment later', async () => {

@@ -51,14 +51,14 @@ export async function runSimulatedClock(input: {
   bed.outbox.admit = () => 'sending';
   bed.outbox.released = () => undefined;
   await bed.dispatcher.ready(instance.id);
+  await bed.dispatcher.step(instance.id);
+  bed.dispatcher.nudge = () => undefined;
   const recipients = Math.ceil(input.sends * 1.5);
   const numbers = Array.from({ length: recipients }, (_, index) => {
     const range = ranges[index % ranges.length]!;
     return range + String(index).padStart(12 - range.length - (range.startsWith('1') ? 1 : 0), '0');
   });
   const { id } = await bed.campaign(numbers, { pacing: {}, quietHours: defaultQuietHours });
-
-  await new Promise((resolve) => setTimeout(resolve, 100));
 
   const sends: Send[] = [];
   const optedOut = new Set<string>();

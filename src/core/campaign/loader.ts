@@ -1,11 +1,14 @@
 import type { Knex } from 'knex';
+import type { Logger } from 'pino';
 import type { Campaign, RecipientSource } from '../../model/campaign.ts';
-import { GatewayError } from '../../model/errors.ts';
+import { GatewayError, reasonOf, toGatewayError } from '../../model/errors.ts';
+import type { Clock } from '../../model/time.ts';
 import type { CampaignLane, CampaignStore } from '../../store/campaigns.ts';
 import type { Database } from '../../store/database.ts';
 import type { OptOutStore } from '../../store/opt-outs.ts';
 import type { NewRecipient, RecipientStore } from '../../store/recipients.ts';
 import type { Exclusive } from '../exclusive.ts';
+import { outlastOutage } from '../outage.ts';
 import { createCalendar } from './calendar.ts';
 import type { Intake, NormalRecipient } from './recipients.ts';
 
@@ -44,6 +47,8 @@ interface LoaderDeps {
   optOuts: OptOutStore;
   exclusive: Exclusive;
   now: () => number;
+  clock: Pick<Clock, 'sleep'>;
+  log: Logger;
 }
 
 /** Rows in one statement, and statements in one transaction: others wait for one transaction at most. */
@@ -54,6 +59,8 @@ const removeRows = 5_000;
 /** Returns the loader of recipients. */
 export function createLoader(deps: LoaderDeps): Loader {
   const { database, campaigns, recipients, optOuts, exclusive } = deps;
+  /** Campaigns that still hold rows of a call that was refused. */
+  const leftovers = new Set<string>();
 
   /** Puts recipients into the lanes of their zones, from the lanes' ends on. */
   function createStaging(campaign: Campaign, published: CampaignLane[]) {
@@ -162,6 +169,20 @@ export function createLoader(deps: LoaderDeps): Loader {
     await campaigns.withdraw(campaignId);
   }
 
+  /** Removes what is not published; until it is gone, nothing else is loaded into the campaign. */
+  async function undo(campaignId: string, work: (campaignId: string) => Promise<void>): Promise<void> {
+    leftovers.add(campaignId);
+    try {
+      await outlastOutage(deps.clock, () => work(campaignId));
+      leftovers.delete(campaignId);
+    } catch (error) {
+      deps.log.error(
+        { campaign: campaignId, error: reasonOf(error) },
+        'recipients of a refused call could not be removed: the next start does it',
+      );
+    }
+  }
+
   return {
     async remove(campaignId) {
       await removeRecipients(campaignId);
@@ -170,6 +191,10 @@ export function createLoader(deps: LoaderDeps): Loader {
 
     load: ({ campaign, source, intake, isNew, publish }) =>
       exclusive(campaign.id, async () => {
+        if (leftovers.has(campaign.id))
+          throw new GatewayError('unavailable', 'The last list of recipients is still being undone', {
+            retryAfterSeconds: 5,
+          });
         if (!isNew) await campaigns.setLoading(campaign.id, 1);
         try {
           const { loaded, lanes } = await stage(campaign, source, intake);
@@ -186,7 +211,9 @@ export function createLoader(deps: LoaderDeps): Loader {
           });
           return loaded;
         } catch (error) {
-          await (isNew ? withdraw(campaign.id) : discard(campaign.id));
+          const undone = undo(campaign.id, isNew ? withdraw : discard);
+          // While the database is away nobody is kept waiting for that.
+          if (toGatewayError(error).code !== 'unavailable') await undone;
           throw error;
         }
       }),

@@ -4,6 +4,7 @@ import { reasonOf, toGatewayError } from '../../model/errors.ts';
 import type { Message } from '../../model/message.ts';
 import { type Clock, withTimeout } from '../../model/time.ts';
 import type { ClientFile, WhatsAppClient } from '../../whatsapp/client.ts';
+import { outlastOutage } from '../outage.ts';
 import { createSlots } from '../slots.ts';
 
 /** What files of received messages are fetched with. */
@@ -25,9 +26,6 @@ const attempts = 3;
 const timeoutMs = 45_000;
 const pauseMs = 2_000;
 const parallelDownloads = 3;
-/** Ten minutes; then the next start takes it up. */
-const outageAttempts = 600;
-const outagePauseMs = 1_000;
 
 /** Returns the fetcher over all instances, a few files at once. */
 export function createFiles({ storeMedia, client, clock, log }: FilesDeps): Files {
@@ -65,18 +63,6 @@ export function createFiles({ storeMedia, client, clock, log }: FilesDeps): File
   }
 
   return { withFile };
-}
-
-/** Returns what the work gives, and waits for a database that is away; what else goes wrong will go wrong again. */
-export async function outlastOutage<T>(clock: Pick<Clock, 'sleep'>, work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (attempt >= outageAttempts || toGatewayError(error).code !== 'unavailable') throw error;
-      await clock.sleep(outagePauseMs);
-    }
-  }
 }
 
 function withContent(row: Message, patch: Partial<MediaContent>): Message {

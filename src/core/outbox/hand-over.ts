@@ -1,7 +1,9 @@
 import { isMediaContent, type OutgoingContent } from '../../model/content.ts';
 import { reasonOf } from '../../model/errors.ts';
 import type { Message } from '../../model/message.ts';
+import type { Clock } from '../../model/time.ts';
 import type { ClientMessage } from '../../whatsapp/client.ts';
+import { outlastOutage } from '../outage.ts';
 
 /** Messages as the page takes them, and those whose file is gone. */
 interface HandOver {
@@ -12,13 +14,13 @@ interface HandOver {
 /** How often a message is handed to the page at most. */
 export const maxAttempts = 5;
 
-/** Returns what turns messages into what the page is handed, files included. */
-export function createHandOver(readBase64: (mediaId: string) => Promise<string>) {
+/** Returns what turns messages into what the page is handed, files included; a database that is away is waited for. */
+export function createHandOver(readBase64: (mediaId: string) => Promise<string>, clock: Pick<Clock, 'sleep'>) {
   async function toClientMessage(message: Message): Promise<ClientMessage> {
     const content = message.content as OutgoingContent;
     const common = { waId: message.waId, chat: message.chat, content, retry: message.attempts > 1 };
     if (!isMediaContent(content)) return common;
-    return { ...common, mediaBase64: await readBase64(content.media.mediaId) };
+    return { ...common, mediaBase64: await outlastOutage(clock, () => readBase64(content.media.mediaId)) };
   }
 
   return async (messages: readonly Message[]): Promise<HandOver> => {

@@ -27,8 +27,10 @@ interface SendingDeps {
   messages: Pick<MessageStore, 'claimNext'>;
   lanes: Lanes;
   endings: Pick<Endings, 'accepted' | 'end'>;
+  /** Tells what must not be sent any more. */
+  isWithdrawn(messageId: string): boolean;
   readBase64(mediaId: string): Promise<string>;
-  clock: Pick<Clock, 'now'>;
+  clock: Pick<Clock, 'now' | 'sleep'>;
   log: Logger;
   /** Pause before the second attempt; it grows with each. */
   retryDelayMs: number;
@@ -38,8 +40,8 @@ type SendError = Extract<SendOutcome, { result: 'error' }>;
 
 /** Returns the way over all instances. */
 export function createSending(deps: SendingDeps): Sending {
-  const { messages, lanes, endings, readBase64, clock, log, retryDelayMs } = deps;
-  const handOver = createHandOver(readBase64);
+  const { messages, lanes, endings, isWithdrawn, readBase64, clock, log, retryDelayMs } = deps;
+  const handOver = createHandOver(readBase64, clock);
   const timers = new Set<NodeJS.Timeout>();
   let closed = false;
 
@@ -86,13 +88,19 @@ export function createSending(deps: SendingDeps): Sending {
     }
   }
 
-  async function dispatch(instanceId: string, rows: Message[]): Promise<void> {
+  async function dispatch(instanceId: string, taken: Message[]): Promise<void> {
     const lane = lanes.of(instanceId);
     const client = lane.client;
-    for (const message of rows)
-      lane.inFlight.set(message.waId, { message, deadlineAt: clock.now() + answerTimeoutOf(message) });
+    const rows = taken.filter(({ id }) => !isWithdrawn(id));
+    for (const message of rows) lane.inFlight.set(message.waId, { message, deadlineAt: Number.POSITIVE_INFINITY });
     if (!client) return;
     const { ready, missing } = await handOver(rows);
+    if (lane.client !== client) return;
+    // The page's time begins when it has the message: a file may have had to wait for the database.
+    for (const message of rows) {
+      const entry = lane.inFlight.get(message.waId);
+      if (entry?.message === message) entry.deadlineAt = clock.now() + answerTimeoutOf(message);
+    }
     for (const { message, detail } of missing) {
       log.warn({ instance: instanceId, message: message.waId, error: detail }, 'the file of a message is gone');
       onSent(instanceId, [{ result: 'refused', waId: message.waId, reason: 'media_missing', detail }]);

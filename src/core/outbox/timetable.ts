@@ -11,6 +11,8 @@ interface Timetable {
   start(): Promise<void>;
   /** Takes note of messages that were written. */
   note(due: readonly DueMessage[]): void;
+  /** Looks now: there may be times that nobody noted. */
+  look(): Promise<void>;
   /** Looks whether the clock has jumped over a time; costs nothing otherwise. */
   tick(): Promise<void>;
   close(): Promise<void>;
@@ -89,6 +91,7 @@ export function createTimetable({ due, write, released, expired, clock, log }: T
 
   return {
     start: look,
+    look,
 
     note(rows) {
       const at = Math.min(...rows.map(({ dueAt }) => dueAt));
