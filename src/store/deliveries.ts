@@ -53,10 +53,10 @@ export interface DeliveryStore {
   heldKeys(input: { endpointId: string; now: number; belowAttempt: number; limit: number }): Promise<string[]>;
   /** Returns when the endpoint’s next retry after `now` is due, null when none waits. */
   nextDueAt(endpointId: string, now: number): Promise<number | null>;
-  /** Writes results and attempts together. */
+  /** Writes results and attempts together; `again` when some of it may be written already. */
   finish(
     trx: Knex.Transaction,
-    input: { results: readonly DeliveryResult[]; attempts: readonly Attempt[]; now: number },
+    input: { results: readonly DeliveryResult[]; attempts: readonly Attempt[]; now: number; again?: boolean },
   ): Promise<void>;
   /** Makes the endpoint’s waiting retries that are due after `dueAfter` (absent: all) due now: the receiver is back, or the clock was set back. */
   pullForward(trx: Knex.Transaction, endpointId: string, now: number, dueAfter?: number): Promise<void>;
@@ -138,7 +138,7 @@ export function createDeliveryStore(database: Database): DeliveryStore {
       return row?.due == null ? null : Number(row.due);
     },
 
-    async finish(trx, { results, attempts, now }) {
+    async finish(trx, { results, attempts, now, again = false }) {
       for (const group of groupEnded(results)) {
         await trx('webhook_deliveries')
           .whereIn('id', group.ids)
@@ -147,6 +147,13 @@ export function createDeliveryStore(database: Database): DeliveryStore {
       for (const { id, attempt, dueAt } of results.filter((result) => result.state === 'retry')) {
         await trx('webhook_deliveries').where({ id }).update({ state: 'retry', attempt, due_at: dueAt });
       }
+      if (again)
+        await trx('webhook_attempts')
+          .whereIn(
+            'id',
+            attempts.map(({ id }) => id),
+          )
+          .delete();
       await attemptRows.write(trx, attempts.map(attemptRow));
     },
 

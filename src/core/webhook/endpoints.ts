@@ -9,8 +9,10 @@ import type { Outbound } from '../../outbound.ts';
 import type { Database } from '../../store/database.ts';
 import type { EndpointPatch, EndpointScope, StoredEndpoint, WebhookStore } from '../../store/webhooks.ts';
 import { type Audit, changesBetween } from '../audit.ts';
+import { createExclusive } from '../exclusive.ts';
 import type { Secrets } from '../secrets.ts';
 import { withoutQuery } from './confidence.ts';
+
 import { createPatch, type EndpointChanges } from './endpoint-patch.ts';
 import { healthy } from './schedule.ts';
 
@@ -152,29 +154,65 @@ export function createEndpoints(deps: EndpointDeps): WebhookEndpoints {
     return show(endpoint);
   }
 
+  /** Changes of an account follow one another: each begins with what the one before it has made. */
+  const inTurn = createExclusive();
+
+  async function set(accountId: string, input: EndpointInput): Promise<Endpoint | null> {
+    const scope: EndpointScope = { accountId, instanceId: input.instanceId ?? null, dialect: input.dialect };
+    const url = input.url?.trim() ?? '';
+    const by = input.by ?? accountCaller(accountId);
+    const known = await endpoints.byScope(scope);
+    if (url === '') {
+      if (known) await drop(by, known);
+      return null;
+    }
+    const { secret, events } = input;
+    const changes: EndpointChanges = {
+      url,
+      enabled: true,
+      ...(secret !== undefined && { secret }),
+      ...(events !== undefined && { events }),
+    };
+    const patch = { ...(await patchOf(changes, known)), url };
+    if (known) await change(by, known, patch);
+    const id = known?.id ?? (await insert(by, { ...scope, isDefault: true }, patch));
+    deps.changed(known?.id ?? null);
+    return shown(id);
+  }
+
+  async function create(
+    { accountId, boundTo, by = accountCaller(accountId) }: EndpointOwner,
+    { dialect, instanceId, ...changes }: NewEndpoint,
+  ): Promise<Endpoint> {
+    if (!Object.hasOwn(deps.dialects(), dialect))
+      throw new GatewayError(
+        'invalid_input',
+        `There is no dialect ${dialect}: ${Object.keys(deps.dialects()).join(', ')}`,
+      );
+    if ((await endpoints.ofAccount(accountId)).length >= maxEndpoints)
+      throw new GatewayError('conflict', `There are ${maxEndpoints} webhooks already: remove one first`);
+    const scope = { accountId, instanceId: boundTo ?? instanceId ?? null, dialect, isDefault: false };
+    const id = await insert(by, scope, { ...(await patchOf(changes, null)), url: changes.url });
+    deps.changed(null);
+    return shown(id);
+  }
+
+  async function update(owner: EndpointOwner, id: string, changes: EndpointChanges): Promise<Endpoint> {
+    const known = await owned(owner, id);
+    await change(owner.by ?? accountCaller(owner.accountId), known, await patchOf(changes, known));
+    deps.changed(id);
+    return shown(id);
+  }
+
+  async function remove(owner: EndpointOwner, id: string): Promise<void> {
+    await drop(owner.by ?? accountCaller(owner.accountId), await owned(owner, id));
+  }
+
   return {
-    async set(accountId, input) {
-      const scope: EndpointScope = { accountId, instanceId: input.instanceId ?? null, dialect: input.dialect };
-      const url = input.url?.trim() ?? '';
-      const by = input.by ?? accountCaller(accountId);
-      const known = await endpoints.byScope(scope);
-      if (url === '') {
-        if (known) await drop(by, known);
-        return null;
-      }
-      const { secret, events } = input;
-      const changes: EndpointChanges = {
-        url,
-        enabled: true,
-        ...(secret !== undefined && { secret }),
-        ...(events !== undefined && { events }),
-      };
-      const patch = { ...(await patchOf(changes, known)), url };
-      if (known) await change(by, known, patch);
-      const id = known?.id ?? (await insert(by, { ...scope, isDefault: true }, patch));
-      deps.changed(known?.id ?? null);
-      return shown(id);
-    },
+    set: (accountId, input) => inTurn(accountId, () => set(accountId, input)),
+    create: (owner, input) => inTurn(owner.accountId, () => create(owner, input)),
+    update: (owner, id, changes) => inTurn(owner.accountId, () => update(owner, id, changes)),
+    remove: (owner, id) => inTurn(owner.accountId, () => remove(owner, id)),
 
     async get(accountId, { instanceId, dialect }) {
       const endpoint = await endpoints.byScope({ accountId, instanceId: instanceId ?? null, dialect });
@@ -184,31 +222,6 @@ export function createEndpoints(deps: EndpointDeps): WebhookEndpoints {
     async list({ accountId, boundTo }) {
       const all = await endpoints.ofAccount(accountId);
       return all.filter((endpoint) => boundTo === null || endpoint.instanceId === boundTo).map(show);
-    },
-
-    async create({ accountId, boundTo, by = accountCaller(accountId) }, { dialect, instanceId, ...changes }) {
-      if (!Object.hasOwn(deps.dialects(), dialect))
-        throw new GatewayError(
-          'invalid_input',
-          `There is no dialect ${dialect}: ${Object.keys(deps.dialects()).join(', ')}`,
-        );
-      if ((await endpoints.ofAccount(accountId)).length >= maxEndpoints)
-        throw new GatewayError('conflict', `There are ${maxEndpoints} webhooks already: remove one first`);
-      const scope = { accountId, instanceId: boundTo ?? instanceId ?? null, dialect, isDefault: false };
-      const id = await insert(by, scope, { ...(await patchOf(changes, null)), url: changes.url });
-      deps.changed(null);
-      return shown(id);
-    },
-
-    async update(owner, id, changes) {
-      const known = await owned(owner, id);
-      await change(owner.by ?? accountCaller(owner.accountId), known, await patchOf(changes, known));
-      deps.changed(id);
-      return shown(id);
-    },
-
-    async remove(owner, id) {
-      await drop(owner.by ?? accountCaller(owner.accountId), await owned(owner, id));
     },
   };
 }

@@ -83,6 +83,8 @@ export function createFinisher({
           results: batch.map(({ result }) => result),
           attempts: batch.flatMap(({ attempts }) => attempts),
           now,
+          // Its commit may have been made although it failed here: the connection broke before the answer.
+          again: broken,
         });
         for (const { endpoint, health } of lastHealth(batch)) await endpoints.report(trx, endpoint, health);
         for (const { endpoint, disabledReason } of batch)

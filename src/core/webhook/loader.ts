@@ -112,9 +112,9 @@ export function createLoader(deps: LoaderDeps): WebhookLoader {
     const { chosen, cut } = selectNew(lane, isLine ? found.map((one) => ({ ...one, orderKey: lineKey })) : found);
     const loaded = await deliveries.withEvents(chosen);
     const jobs = await withFacts(isLine ? loaded.map(inLine) : loaded);
-    // A chat may have failed, and the breaker opened, while the facts were read.
+    // A chat may have failed, the breaker opened, and the endpoint been set anew, while the facts were read.
     const good =
-      breakerState(lane.health, clock.now(), policy) === 'open'
+      lane.stale || breakerState(lane.health, clock.now(), policy) === 'open'
         ? []
         : jobs.filter((job) => !lane.held.has(job.delivery.event.orderKey));
     addJobs(lane, good);
