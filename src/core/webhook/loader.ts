@@ -112,9 +112,9 @@ export function createLoader(deps: LoaderDeps): WebhookLoader {
     const { chosen, cut } = selectNew(lane, isLine ? found.map((one) => ({ ...one, orderKey: lineKey })) : found);
     const loaded = await deliveries.withEvents(chosen);
     const jobs = await withFacts(isLine ? loaded.map(inLine) : loaded);
-    // A chat may have failed, the breaker opened, and the endpoint been set anew, while the facts were read.
+    // A chat may have failed, and the breaker opened, while the facts were read.
     const good =
-      lane.stale || breakerState(lane.health, clock.now(), policy) === 'open'
+      breakerState(lane.health, clock.now(), policy) === 'open'
         ? []
         : jobs.filter((job) => !lane.held.has(job.delivery.event.orderKey));
     addJobs(lane, good);
@@ -129,8 +129,8 @@ export function createLoader(deps: LoaderDeps): WebhookLoader {
   ): Promise<{ due: WaitingDelivery[]; held: string[]; nextDueAt: number | null }> {
     if (!lane.retries) return { due: [], held: [], nextDueAt: null };
     const [endpointId, now] = [lane.endpoint.id, clock.now()];
-    // Set again by a failure that comes meanwhile.
-    lane.retries = false;
+    // A failure of the meantime is not in the database yet: the next load, which writes it first, asks again.
+    lane.retries = lane.writeFirst;
     const due = await deliveries.dueRetries({ endpointId, now, limit });
     const held = await deliveries.heldKeys({ endpointId, now, belowAttempt: policy.holdAttempts, limit: maxHeld });
     const nextDueAt = await deliveries.nextDueAt(endpointId, now);
