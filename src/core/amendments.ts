@@ -66,15 +66,15 @@ export function createAmendments(deps: AmendmentDeps): Amendments {
       }
       const fresh: Lane = { pending: [amendment], writing: Promise.resolve() };
       lanes.set(key, fresh);
-      fresh.writing = drain(instanceId, fresh).finally(() => lanes.delete(key));
+      fresh.writing = drain(instanceId, key, fresh);
     }
   }
 
-  async function drain(instanceId: string, lane: Lane): Promise<void> {
+  async function drain(instanceId: string, key: string, lane: Lane): Promise<void> {
     while (lane.pending.length > 0) {
       const batch = lane.pending.slice(0, batchSize);
       await deps.announced(instanceId, [...new Set(batch.flatMap((amendment) => amendment.chats))]);
-      if (closed) return;
+      if (closed) break;
       const writing = write(instanceId, batch);
       writes.add(writing);
       try {
@@ -90,6 +90,8 @@ export function createAmendments(deps: AmendmentDeps): Amendments {
         writes.delete(writing);
       }
     }
+    // In the same turn in which nothing was left: what comes next begins anew.
+    lanes.delete(key);
   }
 
   async function write(instanceId: string, batch: readonly Amendment[]): Promise<void> {

@@ -73,7 +73,7 @@ export function createInbox(deps: InboxDeps): Inbox {
   function receive(instanceId: string, received: ReceivedMessage[]): void {
     const lane = laneOf(instanceId);
     lane.pending.push(...received);
-    lane.writing ??= drain(instanceId, lane).finally(() => (lane.writing = null));
+    lane.writing ??= drain(instanceId, lane);
   }
 
   /** Whatever came while a transaction ran goes into the next one together. */
@@ -96,6 +96,8 @@ export function createInbox(deps: InboxDeps): Inbox {
         await clock.sleep(1_000);
       }
     }
+    // In the same turn in which nothing was left: what comes next begins anew.
+    lane.writing = null;
   }
 
   async function write(instanceId: string, lane: Lane, batch: ReceivedMessage[]): Promise<void> {

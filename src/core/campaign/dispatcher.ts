@@ -112,7 +112,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     }
     if (lane.timer) clearTimeout(lane.timer);
     lane.timer = null;
-    lane.stepping = run(instanceId, lane).finally(() => (lane.stepping = null));
+    lane.stepping = run(instanceId, lane);
   }
 
   async function run(instanceId: string, lane: Lane): Promise<void> {
@@ -127,6 +127,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         log.error({ instance: instanceId, error: reasonOf(error) }, 'the next bulk message could not be taken');
       }
     } while (!life.closed && (lane.again || (lane.nextAt !== null && lane.nextAt <= clock.now())));
+    // In the same turn in which nothing was to be done again: who nudges now is heard.
+    lane.stepping = null;
     if (life.closed || lane.nextAt === null) return;
     const delayMs = Math.min(Math.max(lane.nextAt - clock.now(), 1), longestTimerMs);
     lane.timer = setTimeout(() => nudge(instanceId), delayMs);

@@ -49,6 +49,7 @@ export function createTimetable({ due, write, released, expired, clock, log }: T
     timer = null;
     looking ??= lookOnce().finally(() => {
       looking = null;
+      nextAt = Math.min(nextAt, notedAt);
       arm();
     });
     return looking;
