@@ -19,24 +19,21 @@ export function createStateWriter(deps: {
   const { database, instances, announcer, clock, log } = deps;
 
   return async (instanceId, patch) => {
-    const before = await instances.byId(instanceId);
-    if (!before) return;
     const { reason = null, actionCode = null } = patch;
-    const isNews = before.state !== patch.state || before.reason !== reason || before.actionCode !== actionCode;
-    const since = before.state === patch.state ? {} : { stateSince: clock.now() };
-    await database.transaction(async (trx) => {
+    const was = await database.transaction(async (trx) => {
+      const before = await instances.lock(trx, instanceId);
+      if (!before) return null;
+      const since = before.state === patch.state ? {} : { stateSince: clock.now() };
       await instances.update(instanceId, { ...patch, reason, actionCode, ...since }, trx);
-      if (!isNews) return;
+      if (before.state === patch.state && before.reason === reason && before.actionCode === actionCode) return null;
       const payload = { state: patch.state, reason, code: actionCode };
       await announcer.enqueue(trx, [
         { accountId: before.accountId, instanceId, type: 'instance.status', payload, orderKey: instanceId },
       ]);
+      return before.state;
     });
-    if (isNews)
-      log[levelOf(patch.state)](
-        { instance: instanceId, was: before.state, code: actionCode, reason },
-        `instance is ${patch.state}`,
-      );
+    if (was !== null)
+      log[levelOf(patch.state)]({ instance: instanceId, was, code: actionCode, reason }, `instance is ${patch.state}`);
   };
 }
 

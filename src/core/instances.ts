@@ -8,6 +8,7 @@ import type { Database } from '../store/database.ts';
 import type { InstancePatch, InstanceStore } from '../store/instances.ts';
 import { type Audit, changesBetween } from './audit.ts';
 import { homeCountry } from './country.ts';
+import { createExclusive } from './exclusive.ts';
 import type { ChangeState } from './instance-states.ts';
 import type { Outbox } from './outbox.ts';
 import type { Secrets } from './secrets.ts';
@@ -137,13 +138,18 @@ export function createInstances({
     return { ...instance, desiredState };
   }
 
+  /** Starting, stopping and removing an instance follow one another: none begins in the middle of another. */
+  const inTurn = createExclusive();
+
   /** Writes how a session ended that the supervisor was told to end. */
   async function settled(id: string, state: 'stopped' | 'logged_out', reason: string | null): Promise<void> {
     const unlinked = state === 'logged_out' ? { linkedAt: null } : {};
     await changeState(id, { ...unlinked, state, reason, attempts: 0, nextAttemptAt: null });
   }
 
-  async function connect(caller: Caller, id: string): Promise<Instance> {
+  const connect = (caller: Caller, id: string): Promise<Instance> => inTurn(id, () => start(caller, id));
+
+  async function start(caller: Caller, id: string): Promise<Instance> {
     const instance = await want(caller, id, { desiredState: 'run', action: 'instance.connected' });
     supervisor.start(instance);
     if (instance.state === 'ready') return instance;
@@ -186,26 +192,29 @@ export function createInstances({
       };
     },
 
-    async disconnect(caller, id) {
-      await want(caller, id, { desiredState: 'stopped', action: 'instance.disconnected' });
-      await supervisor.stop(id);
-      await settled(id, 'stopped', null);
-      return await get(caller, id);
-    },
+    disconnect: (caller, id) =>
+      inTurn(id, async () => {
+        await want(caller, id, { desiredState: 'stopped', action: 'instance.disconnected' });
+        await supervisor.stop(id);
+        await settled(id, 'stopped', null);
+        return await get(caller, id);
+      }),
 
-    async logout(caller, id) {
-      await want(caller, id, { desiredState: 'stopped', action: 'instance.logged_out' });
-      await supervisor.logout(id);
-      await settled(id, 'logged_out', 'Logged out on request');
-      return await get(caller, id);
-    },
+    logout: (caller, id) =>
+      inTurn(id, async () => {
+        await want(caller, id, { desiredState: 'stopped', action: 'instance.logged_out' });
+        await supervisor.logout(id);
+        await settled(id, 'logged_out', 'Logged out on request');
+        return await get(caller, id);
+      }),
 
-    async remove(caller, id) {
-      await want(caller, id, { desiredState: 'stopped', action: 'instance.deleted' });
-      await supervisor.logout(id);
-      await outbox.abandon(id, 'instance_deleted');
-      await store.remove(id, clock.now());
-    },
+    remove: (caller, id) =>
+      inTurn(id, async () => {
+        await want(caller, id, { desiredState: 'stopped', action: 'instance.deleted' });
+        await supervisor.logout(id);
+        await outbox.abandon(id, 'instance_deleted');
+        await store.remove(id, clock.now());
+      }),
 
     async qr(caller, id) {
       const instance = await get(caller, id);

@@ -43,6 +43,8 @@ interface SupervisorDeps extends Omit<SessionDeps, 'starts' | 'limits' | 'blocke
 export function createSupervisor(deps: SupervisorDeps): Supervisor {
   const { outbox, profiles, profilesDir, clock, log } = deps;
   const sessions = new Map<string, Session>();
+  /** Instances to be started when their session has ended, unless they are stopped before. */
+  const awaited = new Set<string>();
   const limits = { ...usualLimits, ...deps.limits };
   let isClosed = false;
   const sessionDeps: SessionDeps = {
@@ -68,25 +70,29 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   function start(instance: Instance): void {
     const running = sessions.get(instance.id);
     if (running && !running.isEnding) return running.wake();
-    if (running) void running.done.then(() => startLater(instance.id));
-    else void resume({ ...instance, attempts: 0, nextAttemptAt: null });
+    if (running) {
+      awaited.add(instance.id);
+      void running.done.then(() => startLater(instance.id));
+    } else void resume({ ...instance, attempts: 0, nextAttemptAt: null });
   }
 
   /** After the session before it has ended; it may not be wanted any more by then. */
   async function startLater(instanceId: string): Promise<void> {
     try {
       const instance = await deps.instance(instanceId);
-      if (instance?.desiredState === 'run' && !isClosed) start(instance);
+      if (awaited.delete(instanceId) && instance?.desiredState === 'run' && !isClosed) start(instance);
     } catch (error) {
       log.error({ instance: instanceId, error: reasonOf(error) }, 'the instance could not be started');
     }
   }
 
   async function stop(instanceId: string): Promise<void> {
+    awaited.delete(instanceId);
     await sessions.get(instanceId)?.stop();
   }
 
   async function logout(instanceId: string): Promise<void> {
+    awaited.delete(instanceId);
     const session = sessions.get(instanceId);
     if (session?.life && session.life.readyAt !== null)
       await session.life.client

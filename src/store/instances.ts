@@ -22,6 +22,8 @@ interface NewInstance {
 export interface InstanceStore {
   create(input: NewInstance, trx?: Knex.Transaction): Promise<Instance>;
   byId(id: string): Promise<Instance | null>;
+  /** Returns the instance for a change that follows in the same transaction: nobody else changes it until then. */
+  lock(trx: Knex.Transaction, id: string): Promise<Instance | null>;
   byIds(ids: string[]): Promise<Instance[]>;
   list(accountId: string): Promise<Instance[]>;
   /** The account's instances with this number, oldest first. */
@@ -82,6 +84,13 @@ export function createInstanceStore(database: Database): InstanceStore {
 
     async byId(id) {
       const row = (await live().where({ id }).first()) as InstanceRow | undefined;
+      return row ? fromRow(row) : null;
+    },
+
+    async lock(trx, id) {
+      const row = (await trx('instances').where({ id, deleted_at: null }).forUpdate().first()) as
+        | InstanceRow
+        | undefined;
       return row ? fromRow(row) : null;
     },
 

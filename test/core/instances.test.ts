@@ -92,6 +92,35 @@ forEachDatabase((open) => {
     expect(started).toEqual([]);
   });
 
+  it('does not start in the middle of an end, and nothing that is gone by then', async () => {
+    const { id } = await linked('255757000001', { desiredState: 'run' });
+    const done: string[] = [];
+    let letGo = () => undefined as void;
+    const gate = new Promise<void>((resolve) => (letGo = resolve));
+    const slow = createInstances({
+      database: opened.database,
+      store,
+      supervisor: {
+        start: () => done.push('started'),
+        logout: async () => {
+          await gate;
+          done.push('logged out');
+        },
+      },
+      outbox: { abandon: async () => undefined },
+      audit: { record: async () => undefined },
+      changeState: async () => void done.push('settled'),
+      clock: createTestClock(),
+    } as unknown as Parameters<typeof createInstances>[0]);
+    const loggedOut = slow.logout(caller, id);
+    const connected = slow.connect(caller, id);
+    const removed = slow.remove(caller, id);
+    const late = slow.connect(caller, id).catch((error: { code: string }) => done.push(error.code));
+    letGo();
+    await Promise.all([loggedOut, connected, removed, late]);
+    expect(done).toEqual(['logged out', 'settled', 'started', 'logged out', 'instance_not_found']);
+  });
+
   it('does not find what is deleted, of another account, or not for this token', async () => {
     const deleted = await linked('255757000001');
     await store.remove(deleted.id, 2);

@@ -45,6 +45,8 @@ let doubted: string[];
 let drained: string[];
 let works: boolean;
 let databaseFails: boolean;
+/** Writes of states wait for it. */
+let databaseAnswers: Promise<void>;
 
 /** Short where a test waits for it; what it does not wait for is told by the clock. */
 const limits: Partial<SupervisionLimits> = {
@@ -67,6 +69,7 @@ beforeEach(() => {
   drained = [];
   works = true;
   databaseFails = false;
+  databaseAnswers = Promise.resolve();
   puppets = [];
   states = [];
   ready = [];
@@ -108,6 +111,7 @@ beforeEach(() => {
     },
     async changeState(id, patch) {
       if (databaseFails) throw new Error('the database is away');
+      await databaseAnswers;
       rows.set(id, { ...rows.get(id)!, ...patch });
       const line = `${id} ${patch.state}${patch.reason ? `: ${patch.reason}` : ''}`;
       if (states.at(-1) !== line) states.push(line);
@@ -585,6 +589,40 @@ it('starts again what is asked for while it is still being stopped', async () =>
   await again;
   await pause(30);
   expect(puppets).toHaveLength(2);
+});
+
+it('has written all its states when it is stopped, also while it waits for its turn', async () => {
+  for (const id of ['A', 'B']) start(id);
+  await born(2);
+  databaseAnswers = new Promise((resolve) => setImmediate(resolve));
+  start('C');
+  await supervisor.stop('C').then(() => states.push('C has ended'));
+  await until('it is written', () => states.includes('C starting'));
+  expect(states.slice(-2)).toEqual(['C starting', 'C has ended']);
+});
+
+it('does not start what was stopped while it was about to be started again', async () => {
+  const puppet = await bringUp('A', { desiredState: 'run' } as Partial<Instance>);
+  const before = puppets.length;
+  let letGo = () => undefined as void;
+  const gate = new Promise<void>((resolve) => (letGo = resolve));
+  let isHeld = false;
+  const { get } = rows;
+  rows.get = (id) => {
+    const row = get.call(rows, id);
+    isHeld = true;
+    return gate.then(() => row) as unknown as Instance;
+  };
+  const stopping = supervisor.stop('A');
+  supervisor.start({ ...asleep, id: 'A' });
+  await stopping;
+  await until('its row is read', () => isHeld);
+  await supervisor.stop('A');
+  letGo();
+  rows.get = get;
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(puppet.stopped).toBe(true);
+  expect(puppets).toHaveLength(before);
 });
 
 it('ignores what a stopped client still says', async () => {

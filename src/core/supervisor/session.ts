@@ -224,6 +224,8 @@ export function createSession(instance: Instance, deps: SessionDeps): Session {
 
   const done = run()
     .catch((error: unknown) => log.error({ instance: id, error: reasonOf(error) }, 'the session ended by an error'))
+    // Who writes after the session finds everything of it written.
+    .then(() => standing.written())
     .finally(standing.end);
 
   return {
