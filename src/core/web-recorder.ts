@@ -35,7 +35,8 @@ export function createWebRecorder(deps: WebRecorderDeps): WebRecorder {
     if (state !== 'ready' || stateSince === null || clock.now() - stateSince < provenMs) return false;
     // The test must be of this very page.
     if (!selfTest || selfTest.webVersion !== webVersion) return false;
-    return missingFeatures(selfTest).length === 0;
+    // Where stanzas are decoded is WhatsApp's choice for the account, not for the page.
+    return missingFeatures(selfTest).every((feature) => feature === 'stanzas');
   }
 
   async function save(client: WhatsAppClient): Promise<{ version: string; isNew: boolean }> {

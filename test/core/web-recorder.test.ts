@@ -44,6 +44,12 @@ it('keeps the page of an instance that has been ready for ten minutes with nothi
   expect(saved).toEqual([version]);
 });
 
+it('keeps the page of one whose stanzas pass elsewhere: that is of the account', async () => {
+  const { recorder, saved } = recorderOf({ selfTest: { ...goodTest, missing: { stanzas: ['window.wapbridgeTap'] } } });
+  await recorder.tick();
+  expect(saved).toEqual([version]);
+});
+
 it.each<[string, Partial<Instance>]>([
   ['is not ready', { state: 'disconnected' }],
   ['has been ready for less', { stateSince: now - 9 * minuteMs }],

@@ -102,6 +102,14 @@ it('leaves alone what it looks at, and is not hurt by stanzas that make no sense
   await tells(1);
 });
 
+it('is missed where the stanzas pass elsewhere, and not where it sees them', async () => {
+  expect((await bed.client.selfTest()).missing).not.toHaveProperty('stanzas');
+  bed.sandbox.setDrift(['worker-stanzas']);
+  await bed.restart();
+  bed.sandbox.setDrift([]);
+  expect((await bed.client.selfTest()).missing.stanzas).toEqual(['window.wapbridgeTap.seesStanzas']);
+});
+
 it('tells how much waits after a time away, and when it is delivered', async () => {
   await bed.client.stop(5_000);
   for (let index = 0; index < 7; index += 1) bed.sandbox.network.receive({ to: own, from: friend, text: `${index}` });

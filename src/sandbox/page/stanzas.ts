@@ -49,9 +49,10 @@ export function defineStanzas(page: SandboxPage): void {
   const encoder = new TextEncoder();
   async function parseAndHandleStanza(node: unknown): Promise<void> {
     const bytes = encoder.encode(JSON.stringify(node));
-    const { tag, attrs } = await page
-      .require<{ decodeStanza: typeof decodeStanza }>('WAWap')
-      .decodeStanza(bytes, inflate);
+    const wap = page.config.drift.includes('worker-stanzas')
+      ? { decodeStanza }
+      : page.require<{ decodeStanza: typeof decodeStanza }>('WAWap');
+    const { tag, attrs } = await wap.decodeStanza(bytes, inflate);
     await page.wap[tag]?.(attrs);
   }
 

@@ -156,7 +156,7 @@ const needs: Record<Feature, readonly string[]> = {
   ],
   labels: ['WAWebCollections.Label.getModelsArray', 'WAWebCollections.Label.addOrRemoveLabels'],
   calls: ['WAWebCallCollection', 'WAWap.wap', 'WAWap.generateId', 'WADeprecatedSendIq.deprecatedCastStanza'],
-  stanzas: ['WAWap.decodeStanza'],
+  stanzas: ['WAWap.decodeStanza', 'window.wapbridgeTap.seesStanzas'],
 };
 
 /** The same with every `=feature` written out. */

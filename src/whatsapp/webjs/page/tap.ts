@@ -13,7 +13,8 @@ import type { PageRecord, PageSignal } from './records.ts';
  */
 export function tap(page: any, bindingName: string): void {
   if (page.top !== page || page.wapbridgeTap) return;
-  page.wapbridgeTap = true;
+  /** Pages may decode in a worker what comes by itself (WAWebCommsWorkerProxy): then nothing but answers is seen here, and said to be missing. */
+  const noticed: { seesStanzas?: true } = (page.wapbridgeTap = {});
   const most = 500;
   const pauseMs = 100;
   const lookMs = 20;
@@ -154,6 +155,7 @@ export function tap(page: any, bindingName: string): void {
   };
 
   function see(node: any): void {
+    if (node?.tag !== 'iq') noticed.seesStanzas = true;
     const read = readers[node?.tag];
     if (!read) return;
     try {
