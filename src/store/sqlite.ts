@@ -31,6 +31,8 @@ export function openSqlite(filename: string, timeoutMs: number): Knex {
         connection.exec(
           'PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 0;',
         );
+        // A checkpoint waits for the disk, and everything waits for it: less often, with 16 MiB of log at most in place of 4.
+        connection.exec('PRAGMA wal_autocheckpoint = 4000;');
         done(null, connection);
       },
     },
