@@ -13,6 +13,8 @@ interface PrivateMariadb {
   /** An empty database on it. */
   url: string;
   kill(): Promise<void>;
+  /** Stops it where it is, as a machine that hangs does, or lets it go on. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
   /** Starts it again on the same data and resolves when it answers. */
   start(): Promise<void>;
   /** Ends it and removes its data. */
@@ -56,6 +58,7 @@ export async function startMariadb(): Promise<PrivateMariadb> {
   return {
     url: `${rootUrl}/wapbridge`,
     kill,
+    signal: (name) => void running?.child.kill(name),
     start,
     async remove() {
       await kill();
