@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import type { Content } from '../model/content.ts';
 import { idFloor } from '../model/ids.ts';
 import { type FailureReason, priorities } from '../model/message.ts';
@@ -8,8 +9,8 @@ export interface MissingFileStore {
   mark(connection: Connection, id: string): Promise<void>;
   /** Returns ids of an instance's messages that wait for their file, oldest first; none from before `sinceAt` (Unix ms). */
   waiting(input: { instanceId: string; sinceAt: number; limit: number }): Promise<string[]>;
-  /** Ends the wait, with the file or without. */
-  done(connection: Connection, id: string, content: Content): Promise<void>;
+  /** Ends the wait, with the file or without: `change` makes the content of what it is by now. False when another has ended it. */
+  done(trx: Knex.Transaction, id: string, change: (content: Content) => Content): Promise<boolean>;
 }
 
 const reason: FailureReason = 'media_missing';
@@ -31,10 +32,16 @@ export function createMissingFileStore({ knex }: Database): MissingFileStore {
       return rows.map((row) => row.id);
     },
 
-    async done(connection, id, content) {
-      await connection('messages')
+    async done(trx, id, change) {
+      const row = (await trx('messages').where({ id, reason }).forUpdate().first('content')) as
+        | { content: string }
+        | undefined;
+      if (!row) return false;
+      const content = change(JSON.parse(row.content) as Content);
+      await trx('messages')
         .where({ id })
         .update({ content: JSON.stringify(content), reason: null });
+      return true;
     },
   };
 }

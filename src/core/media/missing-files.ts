@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import type { Logger } from 'pino';
-import { isMediaContent, type MediaContent, type MediaRef } from '../../model/content.ts';
+import { type Content, isMediaContent, type MediaContent, type MediaRef } from '../../model/content.ts';
 import { reasonOf, toGatewayError } from '../../model/errors.ts';
 import type { Message } from '../../model/message.ts';
 import { type Clock, withTimeout } from '../../model/time.ts';
@@ -45,12 +45,11 @@ export function createMissingFiles(deps: MissingFileDeps): MissingFiles {
 
   /** Returns false when there is still no room. */
   async function fetchLater(client: Pick<WhatsAppClient, 'downloadMedia'>, message: Message): Promise<boolean> {
-    const { mediaError: _, ...content } = message.content as MediaContent;
     try {
       const file = await withTimeout(client.downloadMedia(message.waKey), timeoutMs, 'The file did not arrive in time');
       const media = await deps.storeMedia({ accountId: message.accountId, file });
       await database.transaction(async (trx) => {
-        await store.done(trx, message.id, { ...content, media });
+        if (!(await store.done(trx, message.id, (content) => withOutcome(content, { media })))) return;
         const { accountId, instanceId, chat } = message;
         const payload = { messageId: message.id };
         await announcer.enqueue(trx, [{ accountId, instanceId, type: 'message.media', payload, orderKey: chat }]);
@@ -63,7 +62,10 @@ export function createMissingFiles(deps: MissingFileDeps): MissingFiles {
         { instance: message.instanceId, message: message.waId, error: reasonOf(error) },
         'a missing file is lost',
       );
-      await store.done(database.knex, message.id, { ...content, mediaError: reasonOf(error).slice(0, 250) });
+      const mediaError = reasonOf(error).slice(0, 250);
+      await database.transaction((trx) =>
+        store.done(trx, message.id, (content) => withOutcome(content, { mediaError })),
+      );
     }
     return true;
   }
@@ -99,4 +101,10 @@ export function createMissingFiles(deps: MissingFileDeps): MissingFiles {
       for (const { id } of await deps.instances.wanted()) if (!complete.has(id) && !(await fetchOf(id))) return;
     },
   };
+}
+
+/** It may have been edited since it came. */
+function withOutcome(content: Content, outcome: Pick<MediaContent, 'media' | 'mediaError'>): Content {
+  const { mediaError: _, ...kept } = content as MediaContent;
+  return { ...kept, ...outcome };
 }

@@ -5,6 +5,7 @@ import { GatewayError } from '../../../src/model/errors.ts';
 import type { NewEvent } from '../../../src/model/events.ts';
 import type { Instance } from '../../../src/model/instance.ts';
 import type { Message } from '../../../src/model/message.ts';
+import { createAmendmentStore } from '../../../src/store/amendments.ts';
 import { createInstanceStore } from '../../../src/store/instances.ts';
 import { createMessageStore } from '../../../src/store/messages.ts';
 import { createMissingFileStore } from '../../../src/store/missing-files.ts';
@@ -23,10 +24,13 @@ forEachDatabaseAndRepeated((open) => {
   let disk: 'has room' | 'is full';
   let downloads: number;
   let now: number;
+  /** Happens while a file is on its way. */
+  let meanwhile: () => Promise<void>;
   beforeEach(async () => {
     db = await open();
     instance = await buildInstance(db.database);
     [events, page, disk, downloads, now] = [[], 'answers', 'has room', 0, Date.now()];
+    meanwhile = async () => undefined;
   });
   afterEach(() => db.drop());
 
@@ -47,6 +51,7 @@ forEachDatabaseAndRepeated((open) => {
         return {
           async downloadMedia() {
             downloads += 1;
+            await meanwhile();
             if (page === 'has lost it') throw new Error('the file is gone');
             return { data: Buffer.from('x'), mimeType: 'image/png' };
           },
@@ -96,6 +101,31 @@ forEachDatabaseAndRepeated((open) => {
     await missing.tick();
     expect((await contentOf(message))?.reason).toBeNull();
     expect(events).toHaveLength(1);
+  });
+
+  it('tells of a file once when two fetch it at the same time', async () => {
+    const [missing, other] = [build(), build()];
+    await receive(missing);
+    meanwhile = async () => {
+      meanwhile = async () => undefined;
+      await other.tick();
+    };
+    await missing.tick();
+    expect([downloads, events.length]).toEqual([2, 1]);
+  });
+
+  it('keeps a caption that was edited while the file was on its way', async () => {
+    const missing = build();
+    const message = await receive(missing);
+    meanwhile = () =>
+      db.database.transaction((trx) =>
+        createAmendmentStore(db.database).edit(trx, message.id, {
+          content: { ...message.content, caption: 'look here' } as Message['content'],
+          editedAt: now,
+        }),
+      );
+    await missing.tick();
+    expect(await contentOf(message)).toMatchObject({ reason: null, content: { caption: 'look here', media: {} } });
   });
 
   it('gives up what WhatsApp does not have any more, and what is two weeks old', async () => {
