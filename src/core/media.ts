@@ -179,9 +179,11 @@ export function createMedia(deps: MediaDeps): Media {
       for (;;) {
         const rows = await store.olderThan(before, pruneBatch);
         if (rows.length === 0) break;
-        await store.remove(rows.map((row) => row.id));
-        await removeUnused([...new Set(rows.map((row) => row.sha256))]);
-        removed += rows.length;
+        for (const sha256 of new Set(rows.map((row) => row.sha256))) {
+          const ids = rows.filter((row) => row.sha256 === sha256).map((row) => row.id);
+          removed += await exclusive(sha256, () => store.remove(ids, before));
+          await removeUnused([sha256]);
+        }
       }
       for await (const sha256s of files.sweep(now - dayMs)) {
         const used = await store.used(sha256s);

@@ -49,15 +49,23 @@ export function createTokens({
 }): Tokens {
   const cache = new Map<string, { stored: StoredToken | null; readAt: number }>();
   const touched = new Map<string, number>();
+  /** Counts the changes: what was read before one may be out of date. */
+  let changes = 0;
 
   async function read(key: string): Promise<StoredToken | null> {
     const cached = cache.get(key);
     // A clock that was set back must not keep a token alive.
     if (cached && Math.abs(clock.now() - cached.readAt) < cacheMs) return cached.stored;
+    const before = changes;
     const stored = await store.byKey(key);
     if (cache.size >= cacheSize) cache.clear();
-    cache.set(key, { stored, readAt: clock.now() });
+    if (changes === before) cache.set(key, { stored, readAt: clock.now() });
     return stored;
+  }
+
+  function changed(key: string): void {
+    changes += 1;
+    cache.delete(key);
   }
 
   async function insert(
@@ -77,12 +85,12 @@ export function createTokens({
       revokedAt: null,
     };
     const { title, scope, instanceId } = token;
-    const changes = changesBetween({}, { title, scope, instance: instanceId });
+    const facts = changesBetween({}, { title, scope, instance: instanceId });
     await database.transaction(async (trx) => {
       await store.insert({ ...token, secretHash: hash(secret).toString('hex') }, trx);
-      if (by) await audit.record(by, { action: 'token.created', subject: key, instanceId, changes }, trx);
+      if (by) await audit.record(by, { action: 'token.created', subject: key, instanceId, changes: facts }, trx);
     });
-    cache.delete(key);
+    changed(key);
     return token;
   }
 
@@ -137,7 +145,7 @@ export function createTokens({
         );
         return token;
       });
-      cache.delete(key);
+      changed(key);
       if (!revoked) throw new GatewayError('not_found', `There is no active token with the key ${key}`);
     },
   };

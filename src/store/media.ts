@@ -22,7 +22,8 @@ export interface MediaStore {
   touch(id: string, at: number): Promise<void>;
   /** Returns the oldest rows made before this Unix ms. */
   olderThan(before: number, limit: number): Promise<StoredMedia[]>;
-  remove(ids: string[]): Promise<void>;
+  /** Removes those of these rows that were made before this Unix ms, and not touched since; returns how many. */
+  remove(ids: string[], before: number): Promise<number>;
   /** Returns which of these hashes still have a row. */
   used(sha256s: string[]): Promise<Set<string>>;
 }
@@ -58,9 +59,7 @@ export function createMediaStore({ knex }: Database): MediaStore {
       return rows.map(fromRow);
     },
 
-    async remove(ids) {
-      await table().whereIn('id', ids).delete();
-    },
+    remove: async (ids, before) => table().whereIn('id', ids).where('created_at', '<', before).delete(),
 
     async used(sha256s) {
       const rows = (await table().whereIn('sha256', sha256s).distinct('sha256')) as { sha256: string }[];

@@ -191,6 +191,22 @@ forEachDatabase((open) => {
     expect(await media.prune(now)).toBe(1);
   });
 
+  it('keeps a file that is sent again while it is being pruned', async () => {
+    const store = createMediaStore(db.database);
+    const { olderThan } = store;
+    const media = build({ store });
+    const { mediaId } = await media.saveBytes({ accountId, bytes: png });
+    now += 31 * 24 * 3600 * 1000;
+    store.olderThan = async (...given) => {
+      store.olderThan = olderThan;
+      const rows = await olderThan(...given);
+      expect((await media.saveBytes({ accountId, bytes: png })).mediaId).toBe(mediaId);
+      return rows;
+    };
+    expect(await media.prune(now)).toBe(0);
+    expect(await media.readBase64(mediaId)).toBe(png.toString('base64'));
+  });
+
   it('prunes what is old, keeps bytes that someone still has, and sweeps what was left half-done', async () => {
     const media = build();
     const day = 24 * 3600 * 1000;
