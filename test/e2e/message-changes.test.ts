@@ -42,7 +42,14 @@ forEachDatabase((open) => {
   async function send(message: string): Promise<string> {
     const to = { instance_id: instanceId, to_number: friend, message };
     const { json } = await gateway.call('wap_bridge.api.whatsapp.send_api_message', to);
-    return json.service.id as string;
+    const id = json.service.id as string;
+    // WhatsApp Web has it by now; the network, which is asked to change it, has it a moment later.
+    await until('it has arrived', () =>
+      network()
+        .messages()
+        .some((one) => one.id === id.split('_')[2]),
+    );
+    return id;
   }
 
   it('tells an edit with the text before and after, and keeps the new text', async () => {
