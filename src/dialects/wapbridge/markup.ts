@@ -129,12 +129,27 @@ function convert(html: string): string {
 
 /** Line breaks between block tags are the author's layout of the HTML, not of the message; those inside a paragraph are kept. */
 function withoutLayout(html: string): string {
-  return html
-    .replace(/<!--[\s\S]{0,1000}?-->/g, '')
+  return withoutComments(html)
     .replace(/\s{2,}/g, (space) => (space.includes('\n') ? '\n' : ' '))
     .replace(/(<br\b[^<>]*>)\s/gi, '$1')
     .replace(afterBlock, '$1')
     .replace(beforeBlock, '');
+}
+
+/** Goes over the text once, however many comments are opened; what is never closed is text. */
+function withoutComments(html: string): string {
+  const [before = '', ...pieces] = html.split('<!--');
+  let text = before;
+  let unclosed = '';
+  for (const piece of pieces) {
+    const end = piece.indexOf('-->');
+    if (end === -1) unclosed += `<!--${piece}`;
+    else {
+      text += piece.slice(end + 3);
+      unclosed = '';
+    }
+  }
+  return text + unclosed;
 }
 
 function rendered(element: Open): string {

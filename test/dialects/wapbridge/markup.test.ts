@@ -37,6 +37,8 @@ describe('toWhatsAppText', () => {
     ['a table', '<table><tr><td>Item</td><td>Qty</td></tr><tr><td>A</td><td>2</td></tr></table>', 'Item Qty\n\nA 2'],
     ['a script', '<div>a</div><script>alert(1)</script><style>p{}</style>', 'a'],
     ['a comment', 'a<!-- hidden --><br>b', 'a\nb'],
+    ['a long comment', `a<!--[if mso]>${'<p>x</p>'.repeat(1_000)}<![endif]--><br>b`, 'a\nb'],
+    ['comments that are not closed', 'a<!-- <!-- b --><br>c <!-- d', 'a\nc <!-- d'],
     [
       'entities',
       '<p>Tom&nbsp;&amp;&nbsp;Ann &lt;3 &#8364;5 &#x41; &eacute; &bogus;</p>',
