@@ -48,11 +48,18 @@ def take_up():
 	for name in frappe.get_all(DOCTYPE, filters={"status": ("in", ("Scheduled", "Running"))}, pluck="name"):
 		if frappe.db.exists(RECIPIENT, {"campaign": name, "status": "Pending", "creation": ("<", long_ago)}):
 			left.append(name)
-	for name in left:
-		# What the gateway has begun to take was found completely.
-		resolve = not frappe.db.get_value(DOCTYPE, name, "gateway_campaign")
-		job = {"job_id": f"wapbridge-campaign-{name}-left", "deduplicate": True}
-		enqueue(name, resolve=resolve, wait_seconds=1, **job)
+	scheduler = frappe.session.user
+	try:
+		for name in left:
+			campaign = frappe.db.get_value(DOCTYPE, name, ["gateway_campaign", "modified_by"], as_dict=True)
+			# A job runs as who asks for it, and whom a list holds is what its starter may read.
+			frappe.set_user(campaign.modified_by)
+			# What the gateway has begun to take was found completely.
+			resolve = not campaign.gateway_campaign
+			job = {"job_id": f"wapbridge-campaign-{name}-left", "deduplicate": True}
+			enqueue(name, resolve=resolve, wait_seconds=1, **job)
+	finally:
+		frappe.set_user(scheduler)
 
 
 def prepare(name: str, resolve: bool = True, wait_seconds: int = PATIENCE):

@@ -364,6 +364,20 @@ class Course(CampaignCase):
 		self.assertEqual((self.status_of(doc), len(self.gateway.rows)), ("Running", 2))
 		self.assertEqual(len({call.headers["Idempotency-Key"] for call in self.stub.calls(CREATE)}), 1)
 
+	def test_goes_on_as_the_user_who_started_it(self):
+		doc = self.campaign()
+		manager = self.user("wb-manager@example.com", "WapBridge Manager")
+		users = []
+		with patch("frappe.enqueue", side_effect=lambda *_args, **_options: users.append(frappe.session.user)):
+			frappe.set_user(manager)
+			api.start_campaign(doc.name)
+			frappe.set_user("Administrator")
+			frappe.db.commit()
+			self.an_hour_passes()
+			campaign_prepare.take_up()
+		# Whom a list holds is what its user may read.
+		self.assertEqual((users, frappe.session.user), ([manager, manager], "Administrator"))
+
 	def status_of(self, doc):
 		return frappe.db.get_value("WapBridge Campaign", doc.name, "status")
 
