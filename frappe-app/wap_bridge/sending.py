@@ -13,6 +13,7 @@ from wap_bridge.wire import phone
 from wap_bridge.wire.markup import to_whatsapp
 
 MANAGERS = ("WapBridge Manager", "System Manager")
+PEOPLE = ("Contact", "Customer", "Supplier", "Lead", "Employee", "Student", "Patient")
 # Fields by which documents name the party whose Contacts may be written to.
 PARTY_FIELDS = ("customer", "supplier", "lead", "party_name", "party", "employee", "student", "patient")
 

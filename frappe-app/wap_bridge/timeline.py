@@ -28,5 +28,6 @@ def _content(row) -> str:
 	link = f'<a href="{escape_html(get_url_to_form("WapBridge Message", row.name))}">{to}</a>'
 	title = _("WhatsApp to {0}: {1}").format(link, escape_html(_(row.status)))
 	error = f' <span class="text-danger">{escape_html(row.error)}</span>' if row.error else ""
-	text = escape_html(row.message or row.filename or "").replace("\n", "<br>")
-	return f'<div class="text-muted small">{title}{error}</div><div>{text}</div>'
+	text = escape_html(row.message or "").replace("\n", "<br>")
+	file = f"<div>{escape_html(row.filename)}</div>" if row.filename else ""
+	return f'<div class="text-muted small">{title}{error}</div>{file}<div>{text}</div>'

@@ -18,6 +18,8 @@ def get_send_options(doctype: str, name: str) -> dict:
 	formats = frappe.get_all(
 		"Print Format", filters={"doc_type": doctype, "disabled": 0}, pluck="name", order_by="name"
 	)
+	can_print = bool(doc.has_permission("print"))
+	is_person = doctype in sending.PEOPLE
 	return {
 		"ok": True,
 		"can_send": connection.is_enabled(),
@@ -35,7 +37,10 @@ def get_send_options(doctype: str, name: str) -> dict:
 		"letterheads": frappe.get_all("Letter Head", filters={"disabled": 0}, pluck="name", order_by="name"),
 		"default_letterhead": doc.get("letter_head"),
 		"language": doc.get("language"),
-		"can_print": bool(doc.has_permission("print")),
+		"can_print": can_print,
+		"is_person": is_person,
+		# What a site keeps about a person is not for that person to read, unless somebody says so.
+		"attach_pdf": can_print and not is_person,
 		"files": attachments.files_of(doctype, name),
 	}
 

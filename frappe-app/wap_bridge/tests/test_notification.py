@@ -263,12 +263,14 @@ class FormButton(WapBridgeTestCase):
 		self.assertEqual(options["default_instance"], INSTANCE)
 		self.assertEqual([row.name for row in options["templates"]], ["Greeting"])
 		self.assertIn("Standard", options["print_formats"])
-		self.assertTrue(options["can_send"] and options["can_print"])
+		self.assertTrue(options["can_send"])
+		self.assertEqual((options["can_print"], options["is_person"], options["attach_pdf"]), (True, True, False))
 
 	def test_finds_the_numbers_of_contacts_of_the_party(self):
 		party = frappe.get_doc({"doctype": "Note", "title": "WB party"}).insert()
 		self.contact("WB Neema", "+255757000009", links=[("Note", party.name)])
 		options = self.call("get_send_options", doctype="Note", name=party.name)
+		self.assertEqual((options["is_person"], options["attach_pdf"]), (False, True))
 		self.assertEqual(options["numbers"], [{"number": "+255757000009", "label": "WB Neema", "opted_out": False}])
 		party.delete(force=True)
 

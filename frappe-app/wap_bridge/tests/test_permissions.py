@@ -88,6 +88,30 @@ class Roles(WapBridgeTestCase):
 		self.assertTrue(doc.has_permission("read", user=seller))
 		self.assertFalse(doc.has_permission("read", user=stranger))
 
+	def test_users_read_neither_the_directory_nor_campaigns(self):
+		everywhere = ("WapBridge Contact", "WapBridge Campaign", "WapBridge Campaign Recipient", "WapBridge Settings")
+		for role, seen in (("WapBridge User", []), ("WapBridge Viewer", list(everywhere[:3]))):
+			user = self.user("wb-role@example.com", role)
+			self.assertEqual(
+				[name for name in everywhere if frappe.has_permission(name, "read", user=user)], seen, role
+			)
+			self.assertEqual(
+				[name for name in everywhere if frappe.has_permission(name, "export", user=user)], [], role
+			)
+
+	def test_a_timeline_shows_text_and_file_of_what_was_sent(self):
+		contact = self.contact()
+		outbox.put(
+			message="Your <b>card</b>",
+			filename="card <1>.pdf",
+			phone="+255757123456",
+			reference_doctype="Contact",
+			reference_name=contact.name,
+		)
+		(shown,) = timeline.messages_of("Contact", contact.name)
+		self.assertIn("card &lt;1&gt;.pdf", shown["content"])
+		self.assertIn("Your &lt;b&gt;card&lt;/b&gt;", shown["content"])
+
 	def test_user_permissions_hold_instances_apart(self):
 		frappe.get_doc({"doctype": "WapBridge Instance", "instance_id": "INST-01-0000143", "title": "Other"}).insert()
 		user = self.user("wb-mine@example.com", "WapBridge User")

@@ -113,7 +113,13 @@ async function send_documents(doctype, names, done) {
 				depends_on: "eval:!doc.template",
 				description: message_hint(),
 			},
-			{ fieldtype: "Check", fieldname: "attach_pdf", label: __("Attach PDF"), hidden: !options.can_print, default: 1 },
+			{
+				fieldtype: "Check",
+				fieldname: "attach_pdf",
+				label: __("Attach PDF"),
+				hidden: !options.can_print,
+				default: options.attach_pdf ? 1 : 0,
+			},
 			{
 				fieldtype: "Select",
 				fieldname: "print_format",

@@ -12,7 +12,7 @@ export async function open_send_dialog(frm) {
 	const subject = { doctype: frm.doctype, name: frm.doc.name };
 	const options = await call("documents.get_send_options", subject, { freeze_message: __("Loading") });
 	const dialog = new frappe.ui.Dialog({
-		title: __("Send {0} on WhatsApp", [escape(frm.doc.name)]),
+		title: options.is_person ? __("WhatsApp to {0}", [escape(frm.get_title())]) : __("Send {0} on WhatsApp", [escape(frm.doc.name)]),
 		fields: fields_of(options),
 		primary_action_label: __("Send"),
 		primary_action: send,
@@ -128,7 +128,7 @@ function fields_of(options) {
 		{ fieldtype: "Column Break" },
 		{ fieldtype: "HTML", fieldname: "preview" },
 		{ fieldtype: "Section Break", hidden: !options.can_print },
-		{ fieldtype: "Check", fieldname: "attach_pdf", label: __("Attach PDF"), default: options.can_print ? 1 : 0 },
+		{ fieldtype: "Check", fieldname: "attach_pdf", label: __("Attach PDF"), default: options.attach_pdf ? 1 : 0 },
 		{
 			fieldtype: "Select",
 			fieldname: "print_format",
