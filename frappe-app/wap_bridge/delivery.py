@@ -26,8 +26,6 @@ KEY_LIFETIME_SECONDS = 23 * 3600
 BACKOFF_SECONDS = (30, 120, 600, 1800, 3600, 7200, 14400)
 # After these the gateway may have the message all the same.
 AMBIGUOUS = {"timeout", "not_json", "server_error", "lost"}
-# After these the gateway would answer any other message the same way for now.
-AWAY = {"unreachable", "timeout", "tls", "redirect", "not_json", "unauthenticated", "rate_limited", "unavailable"}
 
 
 def deliver(names: list[str]) -> bool:
@@ -125,7 +123,7 @@ def _deliver_one(doc) -> bool:
 		trouble = error
 	if trouble:
 		_not_taken(doc, trouble)
-		return trouble.code not in AWAY
+		return not trouble.away
 	_finish(
 		doc,
 		{

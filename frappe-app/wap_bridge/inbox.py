@@ -114,13 +114,13 @@ def _take_media(doc, media: wire.Media):
 	doc.db_set({"media_status": "Failed", "error": media.error}, update_modified=False)
 
 
-def fetch_media(name: str):
-	"""Fetches the file of a message from the gateway."""
+def fetch_media(name: str) -> bool:
+	"""Fetches the file of a message from the gateway; tells whether the gateway was there."""
 	if not frappe.db.exists(DOCTYPE, name):
-		return
+		return True
 	doc = frappe.get_doc(DOCTYPE, name)
 	if doc.media_status != "Pending" or not doc.media_url or not connection.is_enabled():
-		return
+		return True
 	try:
 		data, mime_type = connection.get_gateway(timeout=60).fetch_media(doc.media_url, _max_bytes())
 	except GatewayError as error:
@@ -128,15 +128,18 @@ def fetch_media(name: str):
 			doc.db_set({"media_status": "Too Large", "error": error.message})
 		elif not error.temporary:
 			doc.db_set({"media_status": "Failed", "error": error.message})
-		# What failed for the moment stays Pending: the scheduler asks again.
-		return
+		else:
+			# It stays Pending, behind the others: the scheduler asks again.
+			doc.db_set("media_status", "Pending")
+		return not error.away
 	# The job of the message and the scheduler may fetch it at once: the first one keeps it.
 	if frappe.db.get_value(DOCTYPE, name, "media_status", for_update=True) != "Pending":
-		return
+		return True
 	if not doc.mime_type:
 		doc.mime_type = mime_type
 	store_media(doc, data)
 	notify.message_changed(doc)
+	return True
 
 
 def fetch_pending():
@@ -145,9 +148,12 @@ def fetch_pending():
 
 	day_ago = add_to_date(None, days=-1, as_datetime=True)
 	pending = {"media_status": "Pending", "media_url": ("is", "set")}
-	for name in frappe.get_all(DOCTYPE, filters={**pending, "creation": (">", day_ago)}, pluck="name", limit=50):
-		fetch_media(name)
+	recent = {**pending, "creation": (">", day_ago)}
+	for name in frappe.get_all(DOCTYPE, filters=recent, pluck="name", order_by="modified", limit=50):
+		is_there = fetch_media(name)
 		frappe.db.commit()
+		if not is_there:
+			break
 	late = frappe.get_all(
 		DOCTYPE,
 		filters={"media_status": "Pending", "direction": "Incoming", "creation": ("<", day_ago)},

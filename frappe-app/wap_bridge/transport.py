@@ -23,6 +23,8 @@ RETRY_DELAYS = (0.5, 2.0)
 RETRY_STATUS = {429, 502, 503, 504}
 MAX_RETRY_AFTER = 5.0
 
+AWAY = {"unreachable", "timeout", "tls", "redirect", "not_json", "unauthenticated", "rate_limited", "unavailable"}
+
 
 class GatewayError(Exception):
 	"""The gateway could not be asked, or said no. The text holds no secrets and is fit to be shown."""
@@ -37,6 +39,11 @@ class GatewayError(Exception):
 		self.temporary = temporary
 		self.retry_after = retry_after
 		self.details = details or {}
+
+	@property
+	def away(self):
+		"""Whether the gateway would answer any other call the same way for now."""
+		return self.code in AWAY
 
 
 class Transport:

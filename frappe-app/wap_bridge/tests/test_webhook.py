@@ -248,6 +248,20 @@ class Files(WapBridgeTestCase):
 		self.assertEqual(row.media_status, "Stored")
 		self.assertEqual(self.stub.requests[-1].path, "/media/1?sig=x")
 
+	def test_asks_a_gateway_that_is_away_for_one_file_and_then_for_the_next(self):
+		with patch("frappe.enqueue"):
+			for number in range(3):
+				body = with_media(url=f"/media/{number}")
+				body["message"]["id"] = f"false_1@lid_{number}"
+				post_webhook(body)
+		self.stub.answers = {"*": (503, b"")}
+		for _minute in range(3):
+			inbox.fetch_pending()
+		self.assertEqual(sorted(asked.path for asked in self.stub.requests), ["/media/0", "/media/1", "/media/2"])
+		self.stub.answers = {"*": lambda asked: (200, PNG, {"Content-Type": "image/png"})}
+		inbox.fetch_pending()
+		self.assertEqual({row.media_status for row in self.messages()}, {"Stored"})
+
 	def test_keeps_one_file_when_two_fetch_it_at_once(self):
 		with patch("frappe.enqueue"):
 			post_webhook(with_media(url="/media/1"))
