@@ -42,6 +42,8 @@ interface DispatcherDeps {
   claims: Claims;
   transitions: Transitions;
   openings: Openings;
+  /** Tells of a campaign that is not known to be made. */
+  isMaking(campaignId: string): boolean;
   outbox: Pick<Outbox, 'admit' | 'added' | 'released'>;
   /** Says whether the instance's page can send this content. */
   canSend(instanceId: string, type: OutgoingContent['type']): boolean;
@@ -136,7 +138,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   async function step(instanceId: string): Promise<number | null> {
     const lane = laneOf(instanceId);
-    const running = await withoutDone(await campaigns.ofInstance(instanceId, ['running']));
+    const found = await campaigns.ofInstance(instanceId, ['running']);
+    const running = await withoutDone(found.filter(({ id }) => !deps.isMaking(id)));
     if (running.length === 0) return null;
     const instance = await instances.byId(instanceId);
     if (!instance) {

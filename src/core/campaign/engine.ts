@@ -48,7 +48,7 @@ interface CampaignEngineDeps {
   announcer: Announcer;
   /** Asked when needed, since the outbox is made after what follows it. */
   outbox: () => Pick<Outbox, 'admit' | 'added' | 'released' | 'flush'>;
-  idempotency: Pick<Idempotency, 'answered' | 'record'>;
+  idempotency: Pick<Idempotency, 'answered' | 'record' | 'forget'>;
   prepareContent(accountId: string, input: ContentInput): Promise<OutgoingContent>;
   touchMedia(mediaId: string, now: number): Promise<void>;
   /** Returns the client of a ready instance; throws otherwise. */
@@ -82,14 +82,15 @@ export function createCampaignEngine(deps: CampaignEngineDeps): CampaignEngine {
 
   const transitions = createTransitions({ ...parts, store: campaigns });
   const claims = createClaims({ ...parts, texts: createTexts() });
+  const loader = createLoader({ ...parts, optOuts: optOutStore });
   const dispatcher = createDispatcher({
     canSend: () => true,
     ...parts,
     claims,
     transitions,
     openings: createOpenings(),
+    isMaking: loader.isMaking,
   });
-  const loader = createLoader({ ...parts, optOuts: optOutStore });
   const retries = createRetries({ ...parts, transitions });
   const results = createResults({ ...parts, transitions });
   const checks = createCampaignChecks({ ...parts, quietHours: defaultQuietHours });

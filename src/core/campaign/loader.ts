@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { Logger } from 'pino';
 import type { Campaign, RecipientSource } from '../../model/campaign.ts';
-import { GatewayError, reasonOf, toGatewayError } from '../../model/errors.ts';
+import { GatewayError, isUndecided, reasonOf, toGatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/time.ts';
 import type { CampaignLane, CampaignStore } from '../../store/campaigns.ts';
 import type { Database } from '../../store/database.ts';
@@ -33,7 +33,13 @@ export interface Loader {
     /** The campaign was made for this call: on an error it goes too. */
     isNew: boolean;
     publish(trx: Knex.Transaction, loaded: Loaded): Promise<void>;
+    /** Takes back, with a new campaign, what `publish` wrote beside it. */
+    retract?(trx: Knex.Transaction): Promise<void>;
   }): Promise<Loaded>;
+  /** True while a new campaign is being made, or undone: nothing of it may be sent. */
+  isMaking(campaignId: string): boolean;
+  /** Resolves when a new campaign is made. @throws GatewayError unavailable when it is being undone */
+  made(campaignId: string): Promise<void>;
   /** Removes what a gateway that ended was loading. */
   recover(): Promise<void>;
   /** Removes a campaign with all its rows, in small transactions. */
@@ -61,6 +67,8 @@ export function createLoader(deps: LoaderDeps): Loader {
   const { database, campaigns, recipients, optOuts, exclusive } = deps;
   /** Campaigns that still hold rows of a call that was refused. */
   const leftovers = new Set<string>();
+  /** New campaigns that are being loaded or undone: the database may have them before their loader knows. */
+  const making = new Set<string>();
 
   /** Puts recipients into the lanes of their zones, from the lanes' ends on. */
   function createStaging(campaign: Campaign, published: CampaignLane[]) {
@@ -163,18 +171,23 @@ export function createLoader(deps: LoaderDeps): Loader {
     for (const { lane, last } of await recipients.extents(campaignId)) await removeRange(campaignId, lane, 0, last + 1);
   }
 
-  /** Removes a campaign that nobody has seen yet. */
-  async function withdraw(campaignId: string): Promise<void> {
+  /** Removes a campaign that nobody has seen yet; once it is hidden again, the next start goes on where this one ends. */
+  async function withdraw(campaignId: string, retract?: (trx: Knex.Transaction) => Promise<void>): Promise<void> {
+    await database.transaction(async (trx) => {
+      await campaigns.setLoading(campaignId, 2, trx);
+      await retract?.(trx);
+    });
     await removeRecipients(campaignId);
     await campaigns.withdraw(campaignId);
   }
 
   /** Removes what is not published; until it is gone, nothing else is loaded into the campaign. */
-  async function undo(campaignId: string, work: (campaignId: string) => Promise<void>): Promise<void> {
+  async function undo(campaignId: string, work: () => Promise<void>): Promise<void> {
     leftovers.add(campaignId);
     try {
-      await outlastOutage(deps.clock, () => work(campaignId));
+      await outlastOutage(deps.clock, work);
       leftovers.delete(campaignId);
+      making.delete(campaignId);
     } catch (error) {
       deps.log.error(
         { campaign: campaignId, error: reasonOf(error) },
@@ -189,13 +202,11 @@ export function createLoader(deps: LoaderDeps): Loader {
       await campaigns.remove(campaignId);
     },
 
-    load: ({ campaign, source, intake, isNew, publish }) =>
+    load: ({ campaign, source, intake, isNew, publish, retract }) =>
       exclusive(campaign.id, async () => {
-        if (leftovers.has(campaign.id))
-          throw new GatewayError('unavailable', 'The last list of recipients is still being undone', {
-            retryAfterSeconds: 5,
-          });
-        if (!isNew) await campaigns.setLoading(campaign.id, 1);
+        if (leftovers.has(campaign.id)) throw beingUndone('The last list of recipients');
+        if (isNew) making.add(campaign.id);
+        else await campaigns.setLoading(campaign.id, 1);
         try {
           const { loaded, lanes } = await stage(campaign, source, intake);
           await database.transaction(async (trx) => {
@@ -209,17 +220,31 @@ export function createLoader(deps: LoaderDeps): Loader {
             await campaigns.setLoading(campaign.id, 0, trx);
             await publish(trx, loaded);
           });
+          making.delete(campaign.id);
           return loaded;
         } catch (error) {
-          const undone = undo(campaign.id, isNew ? withdraw : discard);
+          // Only a commit without an answer may have written what there is to take back.
+          const taken = isUndecided(error) ? retract : undefined;
+          const undone = undo(campaign.id, () => (isNew ? withdraw(campaign.id, taken) : discard(campaign.id)));
           // While the database is away nobody is kept waiting for that.
           if (toGatewayError(error).code !== 'unavailable') await undone;
           throw error;
         }
       }),
 
+    isMaking: (campaignId) => making.has(campaignId),
+
+    async made(campaignId) {
+      if (making.has(campaignId)) await exclusive(campaignId, () => Promise.resolve());
+      if (making.has(campaignId)) throw beingUndone('The first call with this Idempotency-Key');
+    },
+
     async recover() {
       for (const { id, loading } of await campaigns.loading()) await (loading === 2 ? withdraw(id) : discard(id));
     },
   };
+}
+
+function beingUndone(what: string): GatewayError {
+  return new GatewayError('unavailable', `${what} is still being undone`, { retryAfterSeconds: 5 });
 }

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { type Campaign, type CampaignReceipt, countersOf, type RecipientSource } from '../../model/campaign.ts';
 import type { ContentInput, OutgoingContent } from '../../model/content.ts';
-import { GatewayError } from '../../model/errors.ts';
+import { GatewayError, toGatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/time.ts';
 import type { CampaignStore } from '../../store/campaigns.ts';
 import type { InstanceStore } from '../../store/instances.ts';
@@ -19,6 +19,14 @@ export interface AddInput {
   idempotency?: IdempotencyKey;
 }
 
+/** How work with an Idempotency-Key writes its answer down. */
+interface Answering {
+  /** Called in the transaction that publishes the recipients. */
+  answer(trx: Knex.Transaction, given: CampaignReceipt): Promise<void>;
+  /** Called in the transaction that begins to undo them. */
+  retract(trx: Knex.Transaction): Promise<void>;
+}
+
 /** Makes campaigns and adds to them, all of a call's recipients or none. */
 export interface CampaignMaking {
   create(input: CampaignInput): Promise<CampaignReceipt>;
@@ -32,7 +40,7 @@ interface CampaignMakingDeps {
   loader: Loader;
   transitions: Transitions;
   dispatcher: Pick<Dispatcher, 'nudge'>;
-  idempotency: Pick<Idempotency, 'answered' | 'record'>;
+  idempotency: Pick<Idempotency, 'answered' | 'record' | 'forget'>;
   prepareContent(accountId: string, input: ContentInput): Promise<OutgoingContent>;
   clock: Clock;
 }
@@ -42,7 +50,7 @@ export function createCampaignMaking(deps: CampaignMakingDeps): CampaignMaking {
   const { store, instances, checks, loader, transitions, dispatcher, idempotency, clock } = deps;
 
   const create = (input: CampaignInput): Promise<CampaignReceipt> =>
-    once(input.instance.accountId, input.idempotency, async (answer) => {
+    once(input.instance.accountId, input.idempotency, async ({ answer, retract }) => {
       const { instance } = input;
       const checked = checks.check(input);
       const media = input.media ? await storeMedia(instance.accountId, input.media) : null;
@@ -55,6 +63,7 @@ export function createCampaignMaking(deps: CampaignMakingDeps): CampaignMaking {
         source: input.recipients,
         intake: checked.intake,
         isNew: true,
+        retract,
         publish: async (trx, loaded) => {
           if (loaded.queued + loaded.optedOut === 0) throw nobody(loaded.given, checked.intake);
           if (input.start) await transitions.make(trx, beginning(campaign, clock.now()), campaign.id);
@@ -73,7 +82,7 @@ export function createCampaignMaking(deps: CampaignMakingDeps): CampaignMaking {
   }
 
   const add = (campaign: Campaign, { recipients, country, idempotency: request }: AddInput): Promise<CampaignReceipt> =>
-    once(campaign.accountId, request, async (answer) => {
+    once(campaign.accountId, request, async ({ answer }) => {
       const { id } = campaign;
       const instance = await instances.byId(campaign.instanceId);
       refuseEnded(campaign, 'recipients cannot be added');
@@ -97,24 +106,31 @@ export function createCampaignMaking(deps: CampaignMakingDeps): CampaignMaking {
     });
 
   /**
-   * Does the work, or, when the same request was answered before, returns that answer with the campaign as it is now. `answer` is
-   * called in the transaction that publishes the recipients: of two requests at the same time one leaves nothing behind.
+   * Does the work, or, when the same request was answered before, returns that answer with the campaign as it is now. Of two requests
+   * at the same time one leaves nothing behind.
    */
   async function once(
     accountId: string,
     request: IdempotencyKey | undefined,
-    work: (answer: (trx: Knex.Transaction, given: CampaignReceipt) => Promise<void>) => Promise<void>,
+    work: (answering: Answering) => Promise<void>,
   ): Promise<CampaignReceipt> {
     const first = await repeated(accountId, request);
     if (first) return first;
     let result: CampaignReceipt | undefined;
+    const written = () => JSON.stringify({ ...result, campaign: result?.campaign.id });
     try {
-      await work(async (trx, given) => {
-        result = given;
-        if (request)
-          await idempotency.record(trx, accountId, request, JSON.stringify({ ...given, campaign: given.campaign.id }));
+      await work({
+        async answer(trx, given) {
+          result = given;
+          if (request) await idempotency.record(trx, accountId, request, written());
+        },
+        async retract(trx) {
+          if (request) await idempotency.forget(trx, accountId, request, written());
+        },
       });
     } catch (error) {
+      // What a database that was lost has of it is undone: that is no answer.
+      if (toGatewayError(error).code === 'unavailable') throw error;
       const other = await repeated(accountId, request);
       if (other) return other;
       throw error;
@@ -126,6 +142,7 @@ export function createCampaignMaking(deps: CampaignMakingDeps): CampaignMaking {
     const answer = request ? await idempotency.answered(accountId, request) : null;
     if (answer === null) return null;
     const given = JSON.parse(answer) as Omit<CampaignReceipt, 'campaign'> & { campaign: string };
+    await loader.made(given.campaign);
     const campaign = await store.byId(given.campaign);
     if (!campaign) throw new GatewayError('not_found', 'The campaign of this Idempotency-Key is gone');
     return { ...given, campaign };
