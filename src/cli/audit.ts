@@ -1,5 +1,6 @@
 import { type AuditEntry, auditTable, isAuditAction } from '../model/audit.ts';
 import { isUlid } from '../model/ids.ts';
+import { parseIsoTime } from '../model/time.ts';
 import { type Command, columns, time, type Typed, UsageError } from './command.ts';
 import { withStore } from './store.ts';
 
@@ -31,7 +32,7 @@ function filterOf(typed: Typed) {
   const actions = action?.split(',').map((one) => one.trim());
   const unknown = actions?.filter((one) => !isAuditAction(one)) ?? [];
   if (unknown.length > 0) throw new UsageError(`There is no action called ${unknown.join(', ')}`);
-  const sinceAt = since === undefined ? undefined : Date.parse(since);
+  const sinceAt = since === undefined ? undefined : parseIsoTime(since);
   if (Number.isNaN(sinceAt)) throw new UsageError(`--since ${since} is no time`);
   if (before !== undefined && !isUlid(before)) throw new UsageError('--before is an ID as `audit list` shows it');
   const limit = Number(typed.text('limit') ?? 50);

@@ -40,6 +40,23 @@ export function steadyTime({ now }: Pick<Clock, 'now'>): () => number {
 }
 
 /**
+ * Returns the Unix ms of an ISO 8601 time, by UTC where it names no offset, or NaN. It has a day of the calendar, and nothing
+ * beside what it says: `Date.parse` takes 30 February for 2 March, and much else by the clock of the machine.
+ */
+export function parseIsoTime(text: string): number {
+  const [, day, time = '00:00', offset = 'Z'] = isoTime.exec(text) ?? [];
+  if (day === undefined || Number(day.slice(8)) > daysOf(day)) return Number.NaN;
+  return Date.parse(`${day}T${time}${offset.toUpperCase()}`);
+}
+
+const isoTime = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?) ?(Z|[+-]\d\d:?\d\d)?)?$/i;
+
+/** Days of the month in which an ISO day lies. */
+function daysOf(day: string): number {
+  return new Date(Date.UTC(Number(day.slice(0, 4)), Number(day.slice(5, 7)), 0)).getUTCDate();
+}
+
+/**
  * Returns the promise's value, or rejects with `Error(message)` after `timeoutMs`; the work itself goes on unheard.
  */
 export async function withTimeout<T>(work: Promise<T>, timeoutMs: number, message: string): Promise<T> {

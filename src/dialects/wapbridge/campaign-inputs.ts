@@ -74,7 +74,7 @@ const quietHoursInput = Joi.alternatives()
   )
   .empty(Joi.valid('', null))
   .messages({
-    'alternatives.match': 'quiet_hours must be an object with from and to, such as 20:00 and 09:00, or false',
+    'alternatives.types': 'quiet_hours must be an object with from and to, such as 20:00 and 09:00, or false',
   })
   .description('When nobody is written to, by their own clock; default 20:00 to 09:00; false: none');
 

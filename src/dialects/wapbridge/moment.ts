@@ -2,6 +2,7 @@ import { createTimeZone } from '../../core/campaign/local-time.ts';
 import { mainZone, zoneOfPhone } from '../../core/campaign/zones.ts';
 import { GatewayError } from '../../model/errors.ts';
 import type { Instance } from '../../model/instance.ts';
+import { parseIsoTime } from '../../model/time.ts';
 
 /** Returns the time zone by which the instance's number lives, UTC while it has none. */
 export function homeZone({ phone }: Instance): string {
@@ -15,15 +16,13 @@ export function homeZone({ phone }: Instance): string {
 export function momentOf(field: string, text: string, zone: string): number {
   if (/^\d{10}(\.\d+)?$/.test(text)) return Math.round(Number(text) * 1000);
   if (/^\d{13}$/.test(text)) return Number(text);
-  const iso = text.replace(/^(\d{4}-\d\d-\d\d) (?=\d)/, '$1T');
-  const local = /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?)?$/.exec(iso);
-  const at = Date.parse(local ? `${iso}${local[4] ? '' : 'T00:00'}Z` : iso);
-  if (Number.isNaN(at) || !/^\d{4}-/.test(iso)) throw notATime(field);
-  if (!local) return at;
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = local
-    .slice(1)
-    .map((part) => Number(part ?? 0));
-  return createTimeZone(zone).instant({ year, month, day }, hour * 60 + minute) + second * 1000;
+  const at = parseIsoTime(text);
+  if (Number.isNaN(at)) throw notATime(field);
+  if (/[T ].*[Z+-]/i.test(text)) return at;
+  const wall = new Date(at);
+  const [year, month, day] = [wall.getUTCFullYear(), wall.getUTCMonth() + 1, wall.getUTCDate()];
+  const minute = wall.getUTCHours() * 60 + wall.getUTCMinutes();
+  return createTimeZone(zone).instant({ year, month, day }, minute) + (at - wall.setUTCSeconds(0, 0));
 }
 
 function notATime(field: string): GatewayError {

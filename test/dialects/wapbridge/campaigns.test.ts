@@ -209,7 +209,8 @@ describe('bad input', () => {
     ['half a window', { window: { from: '9:00' } }, 'needs from and to', 'ValidationError'],
     ['two windows', { window: { cron: '* * * * *', from: '9:00', to: '10:00' } }, 'not both', 'ValidationError'],
     ['a bad clock', { window: { from: '9 am', to: '10:00' } }, 'must be a time such as 09:00', 'ValidationError'],
-    ['bad quiet hours', { quiet_hours: 'night' }, 'quiet_hours must be', 'ValidationError'],
+    ['bad quiet hours', { quiet_hours: 'night' }, 'quiet_hours must be an object with from and to', 'ValidationError'],
+    ['half of them', { quiet_hours: { from: '20:00' } }, 'quiet_hours.to is required', 'MandatoryError'],
     ['a bad pacing', { pacing: { daily_cap: 0 } }, 'pacing.daily_cap', 'ValidationError'],
     ['two files', { media_data: 'AAAA', media_url: 'https://example.com/a' }, 'once', 'ValidationError'],
   ])('%s is refused in words', async (_what, fields, sentence, type) => {

@@ -203,6 +203,8 @@ describe('when and before whom a message goes', () => {
     ['an offset', '2099-01-02T09:00:00+05:30', Date.UTC(2099, 0, 2, 3, 30)],
     ['Frappe’s form, by the clock of the number’s country', '2099-01-02 09:00:00', Date.UTC(2099, 0, 2, 6)],
     ['a date alone', '2099-01-02', Date.UTC(2099, 0, 1, 21)],
+    ['the microseconds of Python’s isoformat', '2099-01-02T09:00:00.250999', Date.UTC(2099, 0, 2, 6, 0, 0, 250)],
+    ['the end of a day', '2099-01-02T24:00', Date.UTC(2099, 0, 2, 21)],
     ['Unix seconds', 4_070_908_800, 4_070_908_800_000],
     ['Unix ms as text', '4070908800123', 4_070_908_800_123],
   ])('reads send_at with %s', async (_name, sendAt, expected) => {
@@ -210,7 +212,18 @@ describe('when and before whom a message goes', () => {
     expect(gateway.core.sent[0]).toMatchObject({ sendAt: expected });
   });
 
-  it.each(['tomorrow', '2099-13-45 09:00', '09:00', '-1'])('names send_at when it is %s', async (sendAt) => {
+  it.each([
+    'tomorrow',
+    '2099-13-45 09:00',
+    '09:00',
+    '-1',
+    // Date.parse knows all of these, as another day or by the clock of the machine.
+    '2099-02-30 09:00:00',
+    '2099-02-29T09:00:00+03:00',
+    '2099-1-2 9:00',
+    '2099-12-01 junk',
+    '2099-12',
+  ])('names send_at when it is %s', async (sendAt) => {
     const reply = await rpc(gateway, send, { ...text, send_at: sendAt });
     expect(reply).toMatchObject({ status: 417, body: { fields: { send_at: expect.stringContaining('send_at') } } });
     expect(gateway.core.sent).toEqual([]);
