@@ -8,6 +8,7 @@ import * as supervision from './20261121152000_supervision.ts';
 import * as selfTest from './20261121153000_self_test.ts';
 import * as messageChanges from './20261121154000_message_changes.ts';
 import * as instanceHistory from './20261121155000_instance_history.ts';
+import * as webhookRetrySchedule from './20261121156000_webhook_retry_schedule.ts';
 
 /** One schema change. */
 export interface Migration {
@@ -29,4 +30,5 @@ export const migrations: readonly { name: string; migration: Migration }[] = [
   { name: '20261121153000_self_test', migration: selfTest },
   { name: '20261121154000_message_changes', migration: messageChanges },
   { name: '20261121155000_instance_history', migration: instanceHistory },
+  { name: '20261121156000_webhook_retry_schedule', migration: webhookRetrySchedule },
 ];

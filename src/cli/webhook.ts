@@ -31,6 +31,11 @@ const endpointOptions = {
   header: { type: 'string', value: 'LIST', doc: 'Headers sent beside: "Name: value", separated by line breaks or |' },
   ordered: { type: 'boolean', doc: 'One delivery at a time, in the order of events' },
   unordered: { type: 'boolean', doc: 'In order within each chat, the default' },
+  'retry-seconds': {
+    type: 'string',
+    value: 'LIST',
+    doc: 'When what failed is tried again, such as 5,300,1800; none for a single try, default for 5 s to 10 h',
+  },
 } satisfies Record<string, OptionSpec>;
 
 /**
@@ -87,11 +92,10 @@ export const webhookCommands: Record<string, Command> = {
     summary: 'Adds a webhook beside those that are there.',
     args: ['url'],
     options: { ...endpointOptions, instance },
-    run: (typed, context) =>
-      withGateway(context, async (call) => {
-        const params = { url: typed.arg('url'), instance_id: typed.text('instance'), ...changesOf(typed) };
-        printFields(context, await call('settings.create_webhook', params));
-      }),
+    run(typed, context) {
+      const params = { url: typed.arg('url'), instance_id: typed.text('instance'), ...changesOf(typed) };
+      return withGateway(context, async (call) => showEndpoint(context, await call('settings.create_webhook', params)));
+    },
   },
 
   update: {
@@ -103,16 +107,15 @@ export const webhookCommands: Record<string, Command> = {
       enable: { type: 'boolean', doc: 'Starts it again and forgets past failures' },
       disable: { type: 'boolean', doc: 'Stops it' },
     },
-    run: (typed, context) =>
-      withGateway(context, async (call) => {
-        const params = {
-          webhook_id: typed.arg('id'),
-          url: typed.text('url'),
-          ...changesOf(typed),
-          ...either(typed, { enable: true, disable: false }, 'enabled'),
-        };
-        printFields(context, await call('settings.update_webhook', params));
-      }),
+    run(typed, context) {
+      const params = {
+        webhook_id: typed.arg('id'),
+        url: typed.text('url'),
+        ...changesOf(typed),
+        ...either(typed, { enable: true, disable: false }, 'enabled'),
+      };
+      return withGateway(context, async (call) => showEndpoint(context, await call('settings.update_webhook', params)));
+    },
   },
 
   delete: {
@@ -211,6 +214,12 @@ function show({ url, events, enabled, disabled_reason: reason }: Answer, { print
   if (enabled === false) warn(`It is disabled: ${String(reason)}. Set it again to enable it.`);
 }
 
+/** An empty schedule and none of its own would look alike. */
+function showEndpoint(context: Context, { retry_seconds: retries, ...answer }: Answer): void {
+  const inWords = Array.isArray(retries) ? retries.join(', ') || 'none' : 'default';
+  printFields(context, { ...answer, retry_seconds: inWords });
+}
+
 /** Returns in a word how a webhook is doing, and why it is not well. */
 function healthOf({ enabled, disabled_reason, failures_in_a_row, failing_since }: Record<string, unknown>): {
   state: string;
@@ -244,7 +253,19 @@ function changesOf(typed: Typed): Record<string, unknown> {
     events: eventsOf(typed),
     headers: headers === undefined ? undefined : headersOf(headers),
     ...either(typed, { ordered: true, unordered: false }, 'ordered'),
+    retry_seconds: retriesOf(typed.text('retry-seconds')),
   };
+}
+
+/** @throws UsageError */
+function retriesOf(text: string | undefined): number[] | null | undefined {
+  if (text === undefined) return undefined;
+  if (text === 'default') return null;
+  if (text === 'none') return [];
+  return text.split(',').map((part) => {
+    if (!/^\s*\d+\s*$/.test(part)) throw new UsageError(`"${part}" is no number of seconds: write 5,300,1800`);
+    return Number(part);
+  });
 }
 
 /** @throws UsageError */

@@ -23,6 +23,8 @@ export interface Endpoint {
   headerNames: string[];
   /** One delivery at a time, in the order of the events, instead of in order within each chat. */
   isOrdered: boolean;
+  /** Waiting times after the first, second … failure, before a delivery has failed for good; null for the usual ones. */
+  retrySeconds: number[] | null;
   enabled: boolean;
   /** Why the gateway disabled it, e.g. that the receiver answered 410. */
   disabledReason: string | null;

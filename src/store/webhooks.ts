@@ -26,6 +26,7 @@ export type EndpointPatch = Partial<
     | 'sealedHeaders'
     | 'headerNames'
     | 'isOrdered'
+    | 'retrySeconds'
     | 'enabled'
     | 'disabledReason'
   > &
@@ -59,7 +60,7 @@ export interface WebhookStore {
   /** Removes the endpoint and what waits for it. */
   remove(connection: Connection, id: string): Promise<void>;
   /** Returns the enabled endpoints that something waits for. */
-  withWork(): Promise<string[]>;
+  withWork(): Promise<Pick<StoredEndpoint, 'id' | 'retrySeconds'>[]>;
 }
 
 /** Returns the table of webhook endpoints. */
@@ -136,8 +137,8 @@ export function createWebhookStore(database: Database): WebhookStore {
             .whereRaw('d.endpoint_id = e.id')
             .whereIn('d.state', ['pending', 'retry']),
         )
-        .select('e.id')) as { id: string }[];
-      return rows.map((row) => row.id);
+        .select('e.id', 'e.retry_seconds')) as Pick<EndpointRow, 'id' | 'retry_seconds'>[];
+      return rows.map((row) => ({ id: row.id, retrySeconds: retrySecondsOf(row) }));
     },
   };
 }
@@ -152,6 +153,7 @@ interface EndpointRow {
   secret: string | null;
   is_default: number | boolean;
   is_ordered: number | boolean;
+  retry_seconds: string | null;
   title: string | null;
   headers: string | null;
   old_secrets: string | null;
@@ -185,6 +187,8 @@ function toColumns(patch: EndpointPatch): Record<string, unknown> {
   }
   if (patch.events) columns.events = JSON.stringify(patch.events);
   if (patch.oldSecrets) columns.old_secrets = patch.oldSecrets.length > 0 ? JSON.stringify(patch.oldSecrets) : null;
+  if (patch.retrySeconds !== undefined)
+    columns.retry_seconds = patch.retrySeconds && JSON.stringify(patch.retrySeconds);
   if (patch.sealedHeaders !== undefined)
     columns.headers =
       patch.sealedHeaders === null
@@ -210,6 +214,7 @@ function fromRow(row: EndpointRow): StoredEndpoint {
     headerNames: headers?.names ?? [],
     sealedHeaders: headers?.sealed ?? null,
     isOrdered: Boolean(row.is_ordered),
+    retrySeconds: retrySecondsOf(row),
     exhausted: row.exhausted,
     enabled: Boolean(row.enabled),
     disabledReason: row.disabled_reason,
@@ -218,4 +223,8 @@ function fromRow(row: EndpointRow): StoredEndpoint {
     openUntil: row.open_until,
     createdAt: row.created_at,
   };
+}
+
+function retrySecondsOf({ retry_seconds }: Pick<EndpointRow, 'retry_seconds'>): number[] | null {
+  return retry_seconds === null ? null : (JSON.parse(retry_seconds) as number[]);
 }

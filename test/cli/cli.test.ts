@@ -216,6 +216,25 @@ describe('webhook', () => {
     });
   });
 
+  it.each([
+    ['5, 300,1800', [5, 300, 1800], '5, 300, 1800'],
+    ['none', [], 'none'],
+    ['default', null, 'default'],
+  ])('sets when a webhook is tried again: %s', async (typed, sent, shown) => {
+    const gateway = await startGatewayStub(({ params }) => ({ body: { ok: true, ...params } }));
+    const words = ['webhook', 'create', 'https://erp.example.com/hook', '--retry-seconds', typed];
+    const { out } = await cli(words, { ...env, PORT: String(gateway.port) });
+    await gateway.close();
+    expect(gateway.calls[0]?.params).toMatchObject({ retry_seconds: sent });
+    expect(out).toMatch(new RegExp(`^retry_seconds +${shown}$`, 'm'));
+  });
+
+  it.each(['5;300', '', '1.5', 'soon'])('refuses the retries "%s"', async (typed) => {
+    const { status, err } = await cli(['webhook', 'update', '01ABC', '--retry-seconds', typed], env);
+    expect(status).toBe(2);
+    expect(err).toContain('is no number of seconds: write 5,300,1800');
+  });
+
   it('lists what was delivered as a table, and says by its status whether a test was taken', async () => {
     const gateway = await startGatewayStub(({ method }) => ({
       body: method.endsWith('test_webhook')

@@ -218,6 +218,7 @@ const plain: Omit<StoredEndpoint, 'id' | 'accountId'> = {
   headerNames: [],
   sealedHeaders: null,
   isOrdered: false,
+  retrySeconds: null,
   enabled: true,
   disabledReason: null,
   failStreak: 0,

@@ -18,6 +18,8 @@ export interface EndpointChanges {
   /** Sent beside the gateway's own headers; an empty object removes them. */
   headers?: Readonly<Record<string, string>>;
   isOrdered?: boolean;
+  /** Waiting times after the first, second … failure from now on: none for a single try, null for the usual ones. */
+  retrySeconds?: number[] | null;
   /** True forgets past failures. */
   enabled?: boolean;
 }
@@ -26,9 +28,12 @@ interface PatchDeps {
   outbound: Pick<Outbound, 'assertAllowed'>;
   secrets: Pick<Secrets, 'seal' | 'open'>;
   clock: Pick<Clock, 'now'>;
+  /** For how long deliveries are kept. */
+  retentionDays: number;
 }
 
 const overlapMs = 24 * 60 * 60 * 1000;
+const daySeconds = 24 * 60 * 60;
 const maxOldSecrets = 3;
 const maxHeaders = 20;
 /** What the gateway itself sends, and what would break the request. */
@@ -36,7 +41,7 @@ const reservedHeader =
   /^(webhook-.*|content-.*|transfer-encoding|connection|keep-alive|host|expect|upgrade|te|trailer|proxy-.*)$/;
 
 /** Returns the function that turns what an owner says into columns. @throws (the function) GatewayError invalid_input | blocked_address | fetch_failed */
-export function createPatch({ outbound, secrets, clock }: PatchDeps) {
+export function createPatch({ outbound, secrets, clock, retentionDays }: PatchDeps) {
   async function patchOf(changes: EndpointChanges, known: StoredEndpoint | null): Promise<EndpointPatch> {
     const { title, url, headers, isOrdered, enabled } = changes;
     if (url !== undefined) await outbound.assertAllowed(url);
@@ -48,6 +53,7 @@ export function createPatch({ outbound, secrets, clock }: PatchDeps) {
       ...secretPatch(changes, known),
       ...(headers !== undefined && headersPatch(headers)),
       ...(isOrdered !== undefined && { isOrdered }),
+      ...retryPatch(changes.retrySeconds),
       ...(enabled !== undefined && { enabled, disabledReason: enabled ? null : 'Disabled by its owner' }),
       ...(again && healthy),
     };
@@ -92,6 +98,16 @@ export function createPatch({ outbound, secrets, clock }: PatchDeps) {
     const names = entries.map(([name]) => name);
     const sealed = names.length === 0 ? null : secrets.seal(JSON.stringify(Object.fromEntries(entries)));
     return { headerNames: names, sealedHeaders: sealed };
+  }
+
+  /** What would wait for longer than deliveries are kept would be removed before its last try. */
+  function retryPatch(retrySeconds: number[] | null | undefined): EndpointPatch {
+    const total = (retrySeconds ?? []).reduce((sum, seconds) => sum + seconds, 0);
+    if (total > retentionDays * daySeconds)
+      throw new GatewayError('invalid_input', `Retries may take ${retentionDays} days in all`, {
+        details: { retry_seconds: `more than ${retentionDays} days in all` },
+      });
+    return retrySeconds === undefined ? {} : { retrySeconds };
   }
 
   return patchOf;

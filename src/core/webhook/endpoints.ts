@@ -69,6 +69,8 @@ interface EndpointDeps {
   secrets: Pick<Secrets, 'seal' | 'open'>;
   clock: Pick<Clock, 'now'>;
   newId: () => string;
+  /** For how long deliveries are kept. */
+  retentionDays: number;
   /** Hears of every change, with the endpoint when it was there before. */
   changed(endpointId: string | null): void;
 }
@@ -103,6 +105,7 @@ export function createEndpoints(deps: EndpointDeps): WebhookEndpoints {
       headerNames: [],
       sealedHeaders: null,
       isOrdered: false,
+      retrySeconds: null,
       enabled: true,
       disabledReason: null,
       ...healthy,
@@ -228,13 +231,14 @@ export function createEndpoints(deps: EndpointDeps): WebhookEndpoints {
 
 /** Returns what of an endpoint the audit log compares and shows: no secret, no value of a header or of a query. */
 function audited(endpoint: StoredEndpoint): Record<string, unknown> {
-  const { title, events, headerNames, isOrdered, enabled } = endpoint;
+  const { title, events, headerNames, isOrdered, retrySeconds, enabled } = endpoint;
   return {
     url: withoutQuery(endpoint.url),
     title,
     events,
     headers: headerNames,
     ordered: isOrdered,
+    retry_seconds: retrySeconds,
     enabled,
     secret: endpoint.sealedSecret === null ? null : 'set',
   };

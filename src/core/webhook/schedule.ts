@@ -1,4 +1,4 @@
-import type { DeliveryState } from '../../model/webhook.ts';
+import type { DeliveryState, Endpoint } from '../../model/webhook.ts';
 import type { EndpointHealth } from '../../store/webhooks.ts';
 
 /** When failed deliveries are tried again, and when an endpoint is left alone. */
@@ -44,6 +44,11 @@ export const defaultPolicy: WebhookPolicy = {
   disableExhausted: 10,
   scanMs: 30 * second,
 };
+
+/** Returns the policy for one endpoint: its own waiting times, where it has some, in place of the usual ones. */
+export function policyOf(policy: WebhookPolicy, { retrySeconds }: Pick<Endpoint, 'retrySeconds'>): WebhookPolicy {
+  return retrySeconds === null ? policy : { ...policy, retryDelaysMs: retrySeconds.map((seconds) => seconds * second) };
+}
 
 /** What came of one try: an answer, or why there was none. */
 export interface TryOutcome {

@@ -1,7 +1,7 @@
 import type { DeliveryEnd } from './delivery.ts';
 import type { Finished } from './finisher.ts';
 import { dropReady, type Job, type Lane } from './lane.ts';
-import { afterFailure, healthy, isHopeless, isSuccess, nextStep, type WebhookPolicy } from './schedule.ts';
+import { afterFailure, healthy, isHopeless, isSuccess, nextStep, policyOf, type WebhookPolicy } from './schedule.ts';
 
 /** What happened to the endpoint with this delivery. */
 export type EndpointChange = 'none' | 'back' | 'left alone' | 'gone' | 'given up';
@@ -45,7 +45,13 @@ export function settle(input: {
   function stepOf() {
     if (moved) return { state: 'retry' as const, dueAt: now };
     if (end.final) return { state: 'failed' as const, dueAt: now };
-    return nextStep({ policy, outcome: end.outcome, attempt, now, random: input.random });
+    return nextStep({
+      policy: policyOf(policy, lane.endpoint),
+      outcome: end.outcome,
+      attempt,
+      now,
+      random: input.random,
+    });
   }
 }
 

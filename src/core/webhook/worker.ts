@@ -256,7 +256,7 @@ export function createWebhookWorker(deps: WorkerDeps): WebhookWorker {
     }
     const waiting = await endpoints.withWork();
     await clockJumps.mind(waiting);
-    wake(waiting);
+    wake(waiting.map(({ id }) => id));
     pump();
   }
 

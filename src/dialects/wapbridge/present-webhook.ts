@@ -15,6 +15,7 @@ export function presentWebhook(endpoint: Endpoint): object {
     has_secret: endpoint.hasSecret,
     headers: endpoint.headerNames,
     ordered: endpoint.isOrdered,
+    retry_seconds: endpoint.retrySeconds,
     enabled: endpoint.enabled,
     disabled_reason: endpoint.disabledReason,
     failures_in_a_row: endpoint.failStreak,

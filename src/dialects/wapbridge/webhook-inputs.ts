@@ -13,6 +13,7 @@ export interface WebhookChanges {
   events?: EventChoice[];
   headers?: Record<string, string>;
   ordered?: boolean;
+  retry_seconds?: number[] | null;
   enabled?: boolean;
 }
 
@@ -38,6 +39,11 @@ const changes: Joi.StrictSchemaMap<WebhookChanges> = {
   ordered: Joi.boolean().description(
     'One delivery at a time in the order of events, instead of in order within each chat',
   ),
+  retry_seconds: retrySeconds()
+    .description(
+      'Waiting times after the first, second … failure, from the next failure on: an empty list for a single try, null for the usual 5 s to 10 h',
+    )
+    .example([5, 300, 1800]),
   enabled: Joi.boolean().description('False stops it; true starts it again and forgets past failures'),
 };
 
@@ -126,6 +132,16 @@ export function eventChoice(): Joi.ArraySchema {
 
 function headers(): Joi.ObjectSchema<Record<string, string>> {
   return (record({}) as Joi.ObjectSchema<Record<string, string>>).pattern(Joi.string(), text());
+}
+
+function retrySeconds(): Joi.ArraySchema<number[]> {
+  return list()
+    .items(Joi.number().integer().min(1).max(86_400))
+    .single()
+    .max(20)
+    .empty('')
+    .allow(null)
+    .meta({ items: { type: 'integer', minimum: 1, maximum: 86_400 } });
 }
 
 function webhookId(): Joi.StringSchema {

@@ -42,6 +42,7 @@ forEachDatabase((open) => {
       sealedHeaders: null,
       isDefault: true,
       isOrdered: false,
+      retrySeconds: null,
       enabled: true,
       disabledReason: null,
       ...healthy,

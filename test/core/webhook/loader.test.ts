@@ -20,6 +20,7 @@ const endpoint = (patch: Partial<StoredEndpoint>): StoredEndpoint => ({
   headerNames: [],
   sealedHeaders: null,
   isOrdered: false,
+  retrySeconds: null,
   enabled: true,
   disabledReason: null,
   createdAt: 1,

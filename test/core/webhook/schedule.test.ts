@@ -5,7 +5,9 @@ import {
   breakerState,
   defaultPolicy,
   healthy,
+  longestWaitMs,
   nextStep,
+  policyOf,
   type TryOutcome,
 } from '../../../src/core/webhook/schedule.ts';
 import type { EndpointHealth } from '../../../src/store/webhooks.ts';
@@ -74,6 +76,34 @@ describe('the retry schedule', () => {
     expect(
       nextStep({ policy: defaultPolicy, outcome: outcome({ status: 410 }), attempt: 1, now, random: 0 }).state,
     ).toBe('failed');
+  });
+});
+
+describe('a schedule of the endpoint’s own', () => {
+  const step = (retrySeconds: number[] | null, attempt: number, patch: Partial<TryOutcome> = {}, random = 0.5) => {
+    const policy = policyOf(defaultPolicy, { retrySeconds });
+    const { state, dueAt } = nextStep({ policy, outcome: outcome(patch), attempt, now, random });
+    return [state, (dueAt - now) / second];
+  };
+
+  it('stands in place of the usual one, and ends the delivery after its last wait', () => {
+    expect([1, 2, 3].map((attempt) => step([7, 90], attempt))).toEqual([['retry', 7], ['retry', 90], ['failed', 0]]); // prettier-ignore
+    expect(step([], 1)).toEqual(['failed', 0]);
+    expect(step(null, 1)).toEqual(['retry', 5]);
+    expect(step(null, 8)).toEqual(['failed', 0]);
+  });
+
+  it('is varied, kept to a minute after 429 and timeouts, and stretched by Retry-After as the usual one', () => {
+    expect([step([100], 1, {}, 0), step([100], 1, {}, 1)]).toEqual([['retry', 80], ['retry', 120]]); // prettier-ignore
+    expect(step([1], 1, { status: 429 })).toEqual(['retry', 60]);
+    expect(step([1], 1, { status: null, timedOut: true })).toEqual(['retry', 60]);
+    expect(step([100], 1, { retryAfterSeconds: 150 })).toEqual(['retry', 150]);
+    expect(step([100], 1, { retryAfterSeconds: 900 })).toEqual(['retry', 200]);
+  });
+
+  it('says how long its retries may wait', () => {
+    const longest = (retrySeconds: number[] | null) => longestWaitMs(policyOf(defaultPolicy, { retrySeconds }));
+    expect([[5, 86_400], [5], [], null].map(longest)).toEqual([48 * hour, 2 * minute, 2 * minute, 20 * hour]);
   });
 });
 

@@ -63,6 +63,49 @@ it('makes, lists, changes, tests and removes webhooks', async () => {
   expect(await call('delete_webhook', { webhook_id })).toMatchObject({ status: 404 });
 });
 
+it('sets, shows and takes back when a webhook is tried again', async () => {
+  const { webhook_id, retry_seconds } = await call('create_webhook', { url: receiver.url });
+  expect(retry_seconds).toBeNull();
+  const shown = async () => (await call('list_webhooks')).webhooks[0].retry_seconds;
+  for (const [given, kept] of [
+    [
+      [5, 300, 86_400],
+      [5, 300, 86_400],
+    ],
+    ['[1, "20"]', [1, 20]],
+    ['7', [7]],
+    ['', [7]],
+    [[], []],
+    [null, null],
+  ]) {
+    expect(await call('update_webhook', { webhook_id, retry_seconds: given })).toMatchObject({ retry_seconds: kept });
+    expect(await shown()).toEqual(kept);
+  }
+  expect(await call('create_webhook', { url: receiver.url, retry_seconds: [9] })).toMatchObject({ retry_seconds: [9] });
+  const { entries } = (await gateway.call('wap_bridge.api.settings.list_audit', { action: 'webhook.updated' })).json
+    .message;
+  expect(entries.map(({ changes }: { changes: object }) => changes).slice(0, 2)).toEqual([
+    { retry_seconds: { from: [] } },
+    { retry_seconds: { from: [7], to: [] } },
+  ]);
+});
+
+it.each([
+  [[0], 'retry_seconds.0'],
+  [[5, 86_401], 'retry_seconds.1'],
+  [[5, 1.5], 'retry_seconds.1'],
+  [['soon'], 'retry_seconds.0'],
+  ['5,300', 'retry_seconds'],
+  [Array.from({ length: 21 }, () => 5), 'retry_seconds'],
+  [Array.from({ length: 20 }, () => 86_400), 'retry_seconds'],
+  [{ first: 5 }, 'retry_seconds'],
+])('refuses the retries %j and names %s', async (retry_seconds, name) => {
+  const { status, json } = await call('create_webhook', { url: receiver.url, retry_seconds });
+  expect(status).toBe(417);
+  expect(Object.keys(json.fields)).toEqual([name]);
+  expect((await call('list_webhooks')).webhooks).toEqual([]);
+});
+
 it('lists what was delivered and sends it again', async () => {
   const { webhook_id } = await call('create_webhook', { url: receiver.url, events: ['instance.status'] });
   const { core } = gateway.app;

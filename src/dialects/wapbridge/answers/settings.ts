@@ -28,6 +28,7 @@ const webhook = {
   has_secret: Joi.boolean(),
   headers: many(Joi.string()).description('Names; the values are not shown'),
   ordered: Joi.boolean(),
+  retry_seconds: orNull(many(count())).description('Null: the usual schedule'),
   enabled: Joi.boolean(),
   disabled_reason: orNull(word()),
   failures_in_a_row: count(),

@@ -166,7 +166,7 @@ function ownerOf(caller: Caller): EndpointOwner {
 }
 
 function changesOf(input: WebhookChanges): EndpointChanges {
-  const { url, title, secret, events, headers, ordered, enabled } = input;
+  const { url, title, secret, events, headers, ordered, retry_seconds: retrySeconds, enabled } = input;
   const overlapHours = input.secret_overlap_hours;
   return {
     ...(url !== undefined && { url }),
@@ -176,6 +176,7 @@ function changesOf(input: WebhookChanges): EndpointChanges {
     ...(events !== undefined && { events }),
     ...(headers !== undefined && { headers }),
     ...(ordered !== undefined && { isOrdered: ordered }),
+    ...(retrySeconds !== undefined && { retrySeconds }),
     ...(enabled !== undefined && { enabled }),
   };
 }
