@@ -8,7 +8,7 @@ import type { Clock } from '../model/time.ts';
 import { accountCaller } from '../model/token.ts';
 import type { WebhookDialect } from '../model/webhook.ts';
 import type { Outbound } from '../outbound.ts';
-import type { Connection, Database } from '../store/database.ts';
+import { type Connection, type Database, Outdated } from '../store/database.ts';
 import { createDeliveryStore } from '../store/deliveries.ts';
 import { createEventStore } from '../store/events.ts';
 import { createWebhookHistory } from '../store/webhook-history.ts';
@@ -111,7 +111,10 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
       wanting(list, event).map((endpoint) => ({ id: newId(), endpointId: endpoint.id, event })),
     );
     await events.insert(trx, stored);
-    await deliveries.insert(trx, wanted);
+    await deliveries.insert(trx, wanted).catch((error: unknown) => {
+      if (error instanceof Outdated) changed();
+      throw error;
+    });
     if (wanted.length === 0) return;
     const touched = new Set(wanted.map(({ endpointId }) => endpointId));
     // A transaction that is rolled back wakes nobody; its maker hears of the failure.

@@ -70,6 +70,7 @@ const outages: Record<string, { code: ErrorCode; retryAfterSeconds: number }> = 
   ...named('storage_full', 60, ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'ER_DISK_FULL', 'ER_RECORD_FILE_FULL']),
   ...named('unavailable', 5, [
     'DATABASE_TIMEOUT',
+    'OUTDATED',
     'SQLITE_BUSY',
     'ER_LOCK_DEADLOCK',
     'ER_LOCK_WAIT_TIMEOUT',

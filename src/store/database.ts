@@ -14,7 +14,7 @@ export type Connection = Knex | Knex.Transaction;
 export interface Database {
   readonly knex: Knex;
   readonly engine: 'sqlite' | 'mysql';
-  /** Runs `work` in one transaction; repeated when the engine chose it as a deadlock's victim, so it must only touch the database. */
+  /** Runs `work` in one transaction; repeated when the engine chose it as a deadlock's victim, or it is `Outdated`, so it must only touch the database. */
   transaction<T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T>;
   /** Runs one statement, repeated like a transaction. */
   statement<T>(work: () => PromiseLike<T>): Promise<T>;
@@ -50,7 +50,7 @@ export function createDatabase(url: string, { timeoutMs = defaultTimeoutMs } = {
         return await work();
       } catch (error) {
         // A deadlock's victim is rolled back for certain; what may have been committed must never be repeated here.
-        if (attempt >= deadlockAttempts || !isDeadlock(error) || performance.now() > until) throw error;
+        if (attempt >= deadlockAttempts || !isRolledBack(error) || performance.now() > until) throw error;
       }
     }
   }
@@ -125,7 +125,13 @@ async function schemaState(pool: Knex): Promise<{ missing: string[]; unknown: st
   };
 }
 
-function isDeadlock(error: unknown): boolean {
-  const code = (error as { code?: string }).code;
-  return code === 'ER_LOCK_DEADLOCK' || code === 'ER_LOCK_WAIT_TIMEOUT';
+/** Thrown by work that stands on what another has removed meanwhile: rolled back, it is done again on what is there now. */
+export class Outdated extends Error {
+  readonly code = 'OUTDATED';
+}
+
+const repeated = new Set<unknown>(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'OUTDATED']);
+
+function isRolledBack(error: unknown): boolean {
+  return repeated.has((error as { code?: unknown }).code);
 }

@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import type { GatewayEvent } from '../model/events.ts';
 import type { Attempt, DeliveryState } from '../model/webhook.ts';
 import { attemptColumns, type AttemptRow, attemptRow } from './attempt-rows.ts';
-import type { Connection, Database } from './database.ts';
+import { type Connection, type Database, Outdated } from './database.ts';
 import { eventOf, type EventRow } from './events.ts';
 import { createRowWriter } from './rows.ts';
 
@@ -38,7 +38,7 @@ export interface DeliveryResult {
 
 /** The table of webhook deliveries, as the worker uses it. */
 export interface DeliveryStore {
-  /** Writes a delivery for each pair, in the caller's transaction. */
+  /** Writes a delivery for each pair, in the caller's transaction. @throws Outdated when an endpoint is gone */
   insert(
     connection: Connection,
     deliveries: readonly { id: string; endpointId: string; event: GatewayEvent }[],
@@ -99,7 +99,9 @@ export function createDeliveryStore(database: Database): DeliveryStore {
         due_at: event.createdAt,
         created_at: event.createdAt,
       }));
-      await deliveryRows.write(connection, rows);
+      await deliveryRows.write(connection, rows).catch((error: unknown) => {
+        throw isOrphan(error) ? new Outdated('a webhook was removed meanwhile', { cause: error }) : error;
+      });
     },
 
     fresh({ endpointId, notOf, limit }) {
@@ -202,4 +204,9 @@ function toWaiting(row: DeliveryRow): WaitingDelivery {
     state: row.state,
     attempt: row.attempt,
   };
+}
+
+function isOrphan(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code === 'ER_NO_REFERENCED_ROW_2' || code === 'SQLITE_CONSTRAINT_FOREIGNKEY';
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createMessageStore } from '../../../src/store/messages.ts';
-import { until } from '../../support/clock.ts';
+import { createSettableClock, until } from '../../support/clock.ts';
 import { forEachDatabase } from '../../support/database.ts';
 import { forgetful } from '../../support/lost-answers.ts';
 import { useWebhookBed } from '../../support/webhook-bed.ts';
@@ -75,5 +75,24 @@ forEachDatabase((open) => {
     await expect.poll(states).toEqual({ delivered: 2 });
     expect(await webhooks.attempts({ accountId, boundTo: null }, { limit: 10 })).toHaveLength(2);
     expect(target.requests).toHaveLength(2);
+  });
+
+  it('takes what comes in for the others while an endpoint is removed', async () => {
+    const clock = createSettableClock();
+    const { webhooks, accountId, receive, settled } = await bed.build({ clock });
+    const owner = { accountId, boundTo: null };
+    const [left, stays] = [await bed.receiver(), await bed.receiver()];
+    const { id } = await webhooks.create(owner, { url: left.url, dialect: 'plain' });
+    await webhooks.create(owner, { url: stays.url, dialect: 'plain' });
+    clock.jump(10_000);
+    await receive([{}]);
+    await settled();
+    // As when the removal is committed after the list was read.
+    await bed.db.database.knex('webhook_deliveries').where({ endpoint_id: id }).delete();
+    await bed.db.database.knex('webhook_attempts').where({ endpoint_id: id }).delete();
+    await bed.db.database.knex('webhook_endpoints').where({ id }).delete();
+    await receive([{}]);
+    await settled();
+    expect([left, stays].map(({ requests }) => requests.length)).toEqual([1, 2]);
   });
 });
