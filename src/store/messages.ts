@@ -45,7 +45,7 @@ export interface MessageStore {
   claimAgain(ids: string[]): Promise<Message[]>;
   /** Returns outgoing messages whose last known ack may be out of date. */
   unsettled(input: { instanceId: string; sinceAt: number; limit: number }): Promise<Message[]>;
-  /** Moves messages on when the ack is news; returns the rows that changed. */
+  /** Moves messages on when the ack is news; returns the rows that changed and have been announced. */
   applyAcks(trx: Knex.Transaction, input: { instanceId: string; acks: AckUpdate[]; now: number }): Promise<Message[]>;
   /** Ends outgoing messages that are not accepted yet and have not ended so before; returns the rows that changed. */
   finish(
@@ -56,7 +56,7 @@ export interface MessageStore {
   withdraw(trx: Knex.Transaction, ids: string[]): Promise<void>;
   /** Returns messages whose event has not been written: their file was being fetched when the gateway ended. */
   unannounced(instanceId: string): Promise<Message[]>;
-  /** Writes a message whose file is there or cannot be had; false when another has announced it meanwhile. */
+  /** Writes a message whose file is there or cannot be had, with the state of its last ack; false when another has announced it meanwhile. */
   markAnnounced(trx: Connection, message: Message): Promise<boolean>;
   /** Tells whether the message is still on its way to WhatsApp Web. */
   isSending(connection: Connection, id: string): Promise<boolean>;
@@ -185,11 +185,13 @@ export function createMessageStore(database: Database): MessageStore {
       const changed = rows.flatMap((message) => {
         const update = newest.get(message.waId);
         if (!update || !isNews(message, update)) return [];
-        const { state, ack, waKey } = update;
+        const { ack, waKey } = update;
+        // What waits for its file is announced as it stands then.
+        const state = message.state === 'fetching' ? message.state : update.state;
         return [{ ...message, state, ack, waKey, ackedAt: now, reason: reasonFor(update) }];
       });
       const keys = new Map(rows.map((message) => [message.id, message.waKey]));
-      for (const group of groupBy(changed, (message) => message.ack)) {
+      for (const group of groupBy(changed, (message) => `${message.ack} ${message.state}`)) {
         const { state, ack, reason } = group[0]!;
         await table(trx)
           .whereIn(
@@ -201,7 +203,7 @@ export function createMessageStore(database: Database): MessageStore {
       // A chat that moved to a LID has a new key; that is rare.
       for (const { id, waKey } of changed)
         if (keys.get(id) !== waKey) await table(trx).where({ id }).update({ wa_key: waKey });
-      return changed;
+      return changed.filter((message) => message.state !== 'fetching');
     },
 
     async finish(trx, { ids, state, reason }) {
@@ -230,14 +232,13 @@ export function createMessageStore(database: Database): MessageStore {
 
     unannounced: (instanceId) => read(table().where({ instance_id: instanceId, state: 'fetching' }).orderBy('id')),
 
-    async markAnnounced(trx, { id, direction, ack, content }) {
-      const changed = await table(trx)
-        .where({ id, state: 'fetching' })
-        .update({
-          content: JSON.stringify(content),
-          state: direction === 'in' ? 'received' : stateOfAck(ack),
-        });
-      return changed > 0;
+    async markAnnounced(trx, { id, direction, content }) {
+      const waiting = table(trx).where({ id, state: 'fetching' });
+      // Acks of it may have come since it was read.
+      const sent =
+        direction === 'in' ? null : ((await waiting.clone().forUpdate().first('ack')) as { ack: Ack } | null);
+      const state = sent ? stateOfAck(sent.ack) : 'received';
+      return (await waiting.update({ content: JSON.stringify(content), state })) > 0;
     },
 
     async isSending(connection, id) {
@@ -267,8 +268,10 @@ function rank({ ack }: AckUpdate): number {
 /** Acks only move forward; an error counts only while nobody has received the message. */
 function isNews(message: Message, update: AckUpdate): boolean {
   if (['queued', 'sending', 'uncertain'].includes(message.state)) return true;
-  if (update.ack === -1) return message.state === 'accepted';
-  return update.ack > message.ack && ['accepted', 'sent', 'delivered', 'read', 'failed'].includes(message.state);
+  if (update.ack === -1) return message.state === 'accepted' || (message.state === 'fetching' && message.ack === 0);
+  return (
+    update.ack > message.ack && ['fetching', 'accepted', 'sent', 'delivered', 'read', 'failed'].includes(message.state)
+  );
 }
 
 function reasonFor(update: AckUpdate): FailureReason | null {

@@ -163,6 +163,30 @@ forEachDatabaseAndRepeated((open) => {
     expect(events).toHaveLength(1);
   });
 
+  it('tells of a message from the phone as it stands when its file is there', async () => {
+    let release: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    client.downloadMedia = async () => {
+      await gate;
+      return { data: Buffer.from('png'), mimeType: 'image/png' };
+    };
+    const own = { ...picture(), fromMe: { ack: 1 as const } };
+    inbox.receive(instance.id, [own]);
+    await inbox.settled();
+    const acked = await opened.database.transaction((trx) =>
+      messages.applyAcks(trx, {
+        instanceId: instance.id,
+        acks: [{ waId: own.waId, waKey: own.waKey, ack: 3, state: 'read' }],
+        now: Date.now(),
+      }),
+    );
+    expect(acked).toEqual([]);
+    expect((await rows())[0]).toMatchObject({ state: 'fetching' });
+    release();
+    const [message] = await told(1);
+    expect(message).toMatchObject({ direction: 'out', state: 'read', ack: 3, ackedAt: expect.any(Number) });
+  });
+
   it('remembers the phone behind a LID for messages that do not tell it', async () => {
     const lid = parseJid('120542636048510@lid')!;
     inbox.receive(instance.id, [buildReceived({ sender: lid, senderPhone: '255757123456' })]);
