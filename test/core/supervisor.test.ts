@@ -444,6 +444,21 @@ it('forgets old failures after five steady minutes, not before', async () => {
   await until('they are forgotten', () => rows.get('A')!.attempts === 0);
 });
 
+it('forgets them as soon while the clock is set back', async () => {
+  const first = await bringUp('A');
+  first.tell({ type: 'closed', reason: 'gone' });
+  await born(2);
+  puppets[1]!.tell({ type: 'ready', account });
+  await until('it may send', () => ready.length === 2);
+  clock.advance(-3 * 3_600_000);
+  await pause(30);
+  clock.advance(200_000);
+  await pause(30);
+  expect(rows.get('A')!.attempts).toBe(1);
+  clock.advance(101_000);
+  await until('they are forgotten', () => rows.get('A')!.attempts === 0);
+});
+
 it('starts at once when a person asks for it during a pause', async () => {
   startFails = new Error('no');
   clock.sleep = (ms, signal) =>
@@ -547,6 +562,18 @@ it('restarts a browser that has grown too large once nothing is on the way, and 
   await pause(50);
   expect(puppets).toHaveLength(2);
   expect(rows.get('A')!.attempts).toBe(0);
+});
+
+it('restarts it as soon while the clock is set back', async () => {
+  await bringUp('A');
+  memory = { pssBytes: 2_000, rssBytes: 3_000 };
+  clock.advance(-3 * 3_600_000);
+  await until('it is measured', () => supervisor.memory('A')?.pssBytes === 2_000);
+  clock.advance(1_000_000);
+  await pause(30);
+  expect(puppets).toHaveLength(1);
+  clock.advance(801_000);
+  await born(2);
 });
 
 it('leaves a healthy browser alone while the database is away, and makes up for it', async () => {

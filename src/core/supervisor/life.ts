@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { reasonOf } from '../../model/errors.ts';
 import type { ConflictPolicy } from '../../model/instance.ts';
 import type { PasskeyStep } from '../../model/passkey.ts';
-import { type Clock, steadyTime, withTimeout } from '../../model/time.ts';
+import { type Clock, withTimeout } from '../../model/time.ts';
 import type { BrowserMemory, ClientEvent, ClientFactory, WhatsAppClient } from '../../whatsapp/client.ts';
 import { ClientError } from '../../whatsapp/client.ts';
 import type { Amendments } from '../amendments.ts';
@@ -24,6 +24,7 @@ export interface Life {
   readonly client: WhatsAppClient;
   /** The QR code that is shown now. */
   readonly qr: { code: string; expiresAt: number } | null;
+  /** When it was first ready, by the session's time. */
   readonly readyAt: number | null;
   readonly memory: (BrowserMemory & { measuredAt: number }) | null;
   /** Resolves at its end; the browser is closed by then. */
@@ -55,6 +56,8 @@ interface LifeDeps extends LifeParts {
   options: { profileDir: string; proxyUrl: string | null; userAgent: string | null };
   conflictPolicy(): Promise<ConflictPolicy>;
   standing: Standing;
+  /** The session's time, which never goes back. */
+  time: () => number;
   /** Is called once: when the start no longer needs its place. */
   started(): void;
 }
@@ -66,7 +69,7 @@ const mostTakeovers = 3;
 
 /** Starts a browser for an instance and follows it until it ends. */
 export function beginLife(deps: LifeDeps): Life {
-  const { instanceId, standing, outbox, inbox, limits, clock, log } = deps;
+  const { instanceId, standing, outbox, inbox, limits, clock, time, log } = deps;
   let qr: Life['qr'] = null;
   let readyAt: number | null = null;
   let memory: Life['memory'] = null;
@@ -85,7 +88,6 @@ export function beginLife(deps: LifeDeps): Life {
     };
   });
 
-  const time = steadyTime(clock);
   const patience = createPatience(limits, time);
   const client = deps.createClient({ ...deps.options, instanceId, onEvent: hear });
   const work = createWork({ ...deps, client });
@@ -182,7 +184,7 @@ export function beginLife(deps: LifeDeps): Life {
   function ready({ account }: Extract<ClientEvent, { type: 'ready' }>): void {
     const now = clock.now();
     deps.started();
-    readyAt ??= now;
+    readyAt ??= time();
     connection = 'CONNECTED';
     watch();
     const { phone, lid, pushName, webVersion } = account;

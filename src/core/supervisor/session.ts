@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { reasonOf } from '../../model/errors.ts';
 import type { Instance } from '../../model/instance.ts';
+import { steadyTime } from '../../model/time.ts';
 import type { ProfileKeeper } from '../../whatsapp/client.ts';
 import type { ChangeState } from '../instance-states.ts';
 import type { Slots } from '../slots.ts';
@@ -49,11 +50,12 @@ export function createSession(instance: Instance, deps: SessionDeps): Session {
   const { outbox, profiles, starts, limits, clock, random, log } = deps;
   const { id } = instance;
   const profileDir = join(deps.profilesDir, id);
+  const time = steadyTime(clock);
   const standing = createStanding({
     instance,
     changeState: deps.changeState,
     retryMs: limits.writeRetryMs,
-    clock,
+    time,
     log,
   });
   const abort = new AbortController();
@@ -90,6 +92,7 @@ export function createSession(instance: Instance, deps: SessionDeps): Session {
       if (abort.signal.aborted) return { kind: 'stopped' };
       const current = beginLife({
         ...deps,
+        time,
         instanceId: id,
         options: {
           profileDir,
@@ -196,14 +199,14 @@ export function createSession(instance: Instance, deps: SessionDeps): Session {
   // ---- time ----
 
   function beat(): void {
+    const now = time();
     life?.beat();
     if (!life || life.readyAt === null) return;
-    const readyMs = clock.now() - life.readyAt;
-    const isSteady = standing.state === 'ready' && clock.now() - standing.since >= stableMs;
+    const isSteady = standing.state === 'ready' && now - standing.since >= stableMs;
     if (standing.attempts > 0 && isSteady) void standing.note({ attempts: 0 });
     const { memory } = life;
     const isLarge = memory !== null && deps.memoryLimitBytes !== null && memory.pssBytes > deps.memoryLimitBytes;
-    if (isLarge && readyMs >= limits.recycleAfterMs && !isRecycling) void recycle(life, memory.pssBytes);
+    if (isLarge && now - life.readyAt >= limits.recycleAfterMs && !isRecycling) void recycle(life, memory.pssBytes);
   }
 
   /** Frees memory: what is on the way goes out first, what comes meanwhile waits, and the page catches up after. */

@@ -2,7 +2,6 @@ import type { Logger } from 'pino';
 import { type ActionCode, actionTable } from '../../model/action.ts';
 import { reasonOf } from '../../model/errors.ts';
 import type { Instance, InstanceState } from '../../model/instance.ts';
-import type { Clock } from '../../model/time.ts';
 import type { InstancePatch } from '../../store/instances.ts';
 import type { ChangeState } from '../instance-states.ts';
 import { type Happening, nextState } from './machine.ts';
@@ -17,7 +16,7 @@ interface Detail {
 /** What the supervisor knows of an instance from life to life: as it is in the database, one write behind at most. */
 export interface Standing {
   readonly state: InstanceState;
-  /** When it came into this state, Unix ms. */
+  /** When it came into this state, by the session's time. */
   readonly since: number;
   readonly actionCode: ActionCode | null;
   readonly attempts: number;
@@ -34,15 +33,15 @@ export interface Standing {
   end(): void;
 }
 
-/** Returns the standing of an instance, which starts as the row says. A write that fails is logged and made again. */
+/** Returns the standing of an instance, which starts as the row says. A write that fails is logged and made again. `time` never goes back. */
 export function createStanding(input: {
   instance: Instance;
   changeState: ChangeState;
   retryMs: number;
-  clock: Clock;
+  time: () => number;
   log: Logger;
 }): Standing {
-  const { instance, changeState, retryMs, clock, log } = input;
+  const { instance, changeState, retryMs, time, log } = input;
   const now = {
     state: instance.state,
     reason: instance.reason,
@@ -52,7 +51,7 @@ export function createStanding(input: {
     linkedAt: instance.linkedAt,
     lastReadyAt: instance.lastReadyAt,
   };
-  let since = instance.stateSince ?? clock.now();
+  let since = time();
   let writes: Promise<void> = Promise.resolve();
   /** What of the row is not known to be written. */
   let unwritten: InstancePatch = {};
@@ -60,7 +59,7 @@ export function createStanding(input: {
   let isOver = false;
 
   function write(patch: InstancePatch): Promise<void> {
-    if (patch.state !== undefined && patch.state !== now.state) since = clock.now();
+    if (patch.state !== undefined && patch.state !== now.state) since = time();
     Object.assign(now, patch);
     const whole = { ...unwritten, ...patch, ...now };
     unwritten = whole;
