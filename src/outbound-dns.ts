@@ -1,4 +1,5 @@
 import { promises as dns, type LookupAddress } from 'node:dns';
+import { createSlots } from './model/slots.ts';
 
 /** Resolves a host name to all its addresses. */
 export type Lookup = (hostname: string) => Promise<LookupAddress[]>;
@@ -12,27 +13,12 @@ const mostAtOnce = 2;
 /** Returns the resolver with few questions under way at a time; who asks for a name that is being asked for gets the same answer. */
 export function createLookup(resolve: Lookup = systemLookup): Lookup {
   const asked = new Map<string, Promise<LookupAddress[]>>();
-  const waiting: (() => void)[] = [];
-  let underWay = 0;
-
-  async function ask(hostname: string): Promise<LookupAddress[]> {
-    if (underWay >= mostAtOnce) await new Promise<void>((go) => waiting.push(go));
-    else underWay += 1;
-    try {
-      return await resolve(hostname);
-    } finally {
-      asked.delete(hostname);
-      // The place goes on to whoever waits longest.
-      const next = waiting.shift();
-      if (next) next();
-      else underWay -= 1;
-    }
-  }
+  const places = createSlots(mostAtOnce);
 
   return (hostname) => {
     const known = asked.get(hostname);
     if (known) return known;
-    const answer = ask(hostname);
+    const answer = places.run(() => resolve(hostname)).finally(() => asked.delete(hostname));
     asked.set(hostname, answer);
     return answer;
   };

@@ -18,7 +18,7 @@ const rules: Record<string, string[]> = {
   'outbound.ts': ['model', 'outbound-answer.ts', 'outbound-guard.ts', 'outbound-post.ts'],
   'outbound-guard.ts': ['model', 'outbound-answer.ts', 'outbound-denied.ts', 'outbound-dns.ts'],
   'outbound-denied.ts': ['model', 'types:outbound-dns.ts'],
-  'outbound-dns.ts': [],
+  'outbound-dns.ts': ['model'],
   'outbound-answer.ts': ['model'],
   'outbound-post.ts': [],
   'config.ts': ['model'],

@@ -2,10 +2,10 @@ import type { Logger } from 'pino';
 import { isMediaContent, type MediaContent, type MediaRef } from '../../model/content.ts';
 import { reasonOf, toGatewayError } from '../../model/errors.ts';
 import type { Message } from '../../model/message.ts';
+import { createSlots } from '../../model/slots.ts';
 import { type Clock, withTimeout } from '../../model/time.ts';
 import type { ClientFile, WhatsAppClient } from '../../whatsapp/client.ts';
 import { outlastOutage } from '../outage.ts';
-import { createSlots } from '../slots.ts';
 
 /** What files of received messages are fetched with. */
 export interface FilesDeps {
@@ -32,7 +32,6 @@ export function createFiles({ storeMedia, client, clock, log }: FilesDeps): File
   const downloads = createSlots(parallelDownloads);
 
   async function withFile(row: Message): Promise<Message> {
-    const release = await downloads.take(new AbortController().signal);
     try {
       const file = await download(row);
       const media = await outlastOutage(clock, () => storeMedia({ accountId: row.accountId, file }));
@@ -42,8 +41,6 @@ export function createFiles({ storeMedia, client, clock, log }: FilesDeps): File
       const without = withContent(row, { mediaError: reasonOf(error).slice(0, 250) });
       const isFull = row.direction === 'in' && toGatewayError(error).code === 'storage_full';
       return isFull ? { ...without, reason: 'media_missing' } : without;
-    } finally {
-      release?.();
     }
   }
 
@@ -62,7 +59,7 @@ export function createFiles({ storeMedia, client, clock, log }: FilesDeps): File
     }
   }
 
-  return { withFile };
+  return { withFile: (row) => downloads.run(() => withFile(row)) };
 }
 
 function withContent(row: Message, patch: Partial<MediaContent>): Message {

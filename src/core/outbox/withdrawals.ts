@@ -11,7 +11,7 @@ import type { MessageStore } from '../../store/messages.ts';
 export type Undo = (trx: Knex.Transaction) => Promise<void>;
 
 /** Takes back messages of which the database did not say whether it has them: their callers were told that they are refused. */
-export interface Withdrawals {
+interface Withdrawals {
   /** From now on the message is not sent; its row, if there is one, goes as soon as the database takes that. */
   add(message: Message, undo?: Undo): void;
   /** True until the row is known to be gone. */

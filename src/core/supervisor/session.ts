@@ -4,7 +4,7 @@ import type { Instance } from '../../model/instance.ts';
 import { steadyTime } from '../../model/time.ts';
 import type { ProfileKeeper } from '../../whatsapp/client.ts';
 import type { ChangeState } from '../instance-states.ts';
-import type { Slots } from '../slots.ts';
+import type { Slots } from '../../model/slots.ts';
 import { backoffMs, stableMs } from './backoff.ts';
 import type { End } from './end.ts';
 import { beginLife, type Life, type LifeParts } from './life.ts';
@@ -21,7 +21,7 @@ export interface SessionDeps extends LifeParts {
   ended?(end: End): void;
   profiles: ProfileKeeper;
   profilesDir: string;
-  starts: Slots;
+  starts: Pick<Slots, 'take'>;
   /** A planned restart frees the memory of a browser above this, bytes; null for never. */
   memoryLimitBytes: number | null;
   random: () => number;

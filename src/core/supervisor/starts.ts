@@ -1,8 +1,8 @@
 import { type Clock, steadyTime } from '../../model/time.ts';
-import { createSlots, type Slots } from '../slots.ts';
+import { createSlots, type Slots } from '../../model/slots.ts';
 
 /** Returns places for so many starts at a time, given out at least `staggerMs` apart: browsers that start together starve each other. */
-export function createStarts(input: { concurrency: number; staggerMs: number; clock: Clock }): Slots {
+export function createStarts(input: { concurrency: number; staggerMs: number; clock: Clock }): Pick<Slots, 'take'> {
   const { concurrency, staggerMs, clock } = input;
   const slots = createSlots(concurrency);
   const time = steadyTime(clock);
