@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { callbackify } from 'node:util';
 import knex, { type Knex } from 'knex';
 import { quiet } from './quiet.ts';
 
@@ -55,17 +56,7 @@ export function openMysql({ url, timeoutMs, undecided = () => undefined }: Mysql
   ) => KnexInternals;
 
   class Client extends base {
-    override async acquireRawConnection(): Promise<Connection> {
-      const connection = await super.acquireRawConnection();
-      try {
-        await prepare(connection);
-        return connection;
-      } catch (error) {
-        connection.stream.destroy();
-        throw error;
-      }
-    }
-
+    /** Gives nothing out before all that was given up is gone at the server: the pool has no step that could refuse in words of its own. */
     override async acquireConnection(): Promise<Connection> {
       const connection = await super.acquireConnection();
       try {
@@ -77,6 +68,7 @@ export function openMysql({ url, timeoutMs, undecided = () => undefined }: Mysql
       }
     }
 
+    /** Every statement goes this way, those of transactions too; a limit that knex or mysql2 takes would have to stand at each query. */
     override async _query(connection: Connection, query: Query): Promise<unknown> {
       const work = super._query(connection, query);
       try {
@@ -85,18 +77,6 @@ export function openMysql({ url, timeoutMs, undecided = () => undefined }: Mysql
         noteEnd(connection, query.sql, error as Failure);
         throw error;
       }
-    }
-
-    /** knex keeps the first answer for good: one that never comes would keep every later connection from being made. */
-    override async checkVersion(connection: Connection): Promise<unknown> {
-      return await inTime(super.checkVersion(connection), connection, acquireMs);
-    }
-
-    override async destroyRawConnection(connection: Connection): Promise<unknown> {
-      // To a connection that broke or hangs nothing is said any more.
-      if (!connection.__knex__disposed) return super.destroyRawConnection(connection);
-      connection.stream.destroy();
-      return undefined;
     }
   }
 
@@ -177,11 +157,23 @@ export function openMysql({ url, timeoutMs, undecided = () => undefined }: Mysql
     connection.identity = ((await ask(connection, sql)) as Identity[])[0];
   }
 
+  /** knex forgets a connection that could not be prepared, and leaves it open. */
+  const prepareOrEnd = callbackify(async (connection: Connection) => {
+    try {
+      await prepare(connection);
+    } catch (error) {
+      connection.stream.destroy();
+      throw error;
+    }
+  });
+
   return knex({
     client: Client as unknown as typeof Knex.Client,
     log: quiet,
     compileSqlOnError: false,
     acquireConnectionTimeout: acquireMs,
+    // Otherwise knex asks, without a limit, and no connection is made before that is answered.
+    version: 'latest',
     connection: {
       uri: url.replace(/^mariadb:/, 'mysql:'),
       charset: 'utf8mb4',
@@ -191,6 +183,7 @@ export function openMysql({ url, timeoutMs, undecided = () => undefined }: Mysql
       min: 0,
       max: maxConnections,
       createTimeoutMillis: acquireMs,
+      afterCreate: prepareOrEnd,
     },
   });
 }
@@ -207,12 +200,9 @@ interface Failure extends Error {
 
 /** What of knex's client is changed here. */
 interface KnexInternals {
-  acquireRawConnection(): Promise<Connection>;
   acquireConnection(): Promise<Connection>;
   releaseConnection(connection: Connection): Promise<void>;
   _query(connection: Connection, query: Query): Promise<unknown>;
-  checkVersion(connection: Connection): Promise<unknown>;
-  destroyRawConnection(connection: Connection): Promise<unknown>;
 }
 
 function rejectFatal(error: Failure): void {

@@ -17,6 +17,14 @@ const account = (id: string) => ({ id, title: id, created_at: 1 });
 const titles = async (knex: Knex) =>
   ((await knex('accounts').orderBy('id')) as { title: string }[]).map((a) => a.title);
 
+const servesAgain = (database: Database) =>
+  until('it serves again', () =>
+    titles(database.knex).then(
+      (found) => found.length === 1,
+      () => false,
+    ),
+  );
+
 async function failureOf(work: PromiseLike<unknown>): Promise<{ error: unknown; ms: number }> {
   const startedAt = performance.now();
   const error: unknown = await Promise.resolve(work).then(
@@ -32,6 +40,8 @@ forEachDatabase((open, engine) => {
     async function behindProxy(
       test: (at: {
         database: Database;
+        /** Of the server behind the proxy. */
+        url: string;
         proxy: Awaited<ReturnType<typeof startStallingProxy>>;
         direct: TestDatabase;
       }) => Promise<void>,
@@ -43,7 +53,7 @@ forEachDatabase((open, engine) => {
       const database = createDatabase(url.href, { timeoutMs });
       await database.knex('accounts').insert(account('CUST-0001'));
       try {
-        await test({ database, proxy, direct });
+        await test({ database, url: url.href, proxy, direct });
       } finally {
         proxy.resume();
         await database.close();
@@ -66,12 +76,17 @@ forEachDatabase((open, engine) => {
           expect(ms).toBeLessThan(boundMs);
         expect(database.undecided()).toBe(0);
         proxy.resume();
-        await until('it serves again', () =>
-          titles(database.knex).then(
-            (found) => found.length === 1,
-            () => false,
-          ),
-        );
+        await servesAgain(database);
+      }));
+
+    it('is asked again on a new connection when the first one went silent as soon as it was made', () =>
+      behindProxy(async ({ url, proxy }) => {
+        const database = createDatabase(url, { timeoutMs });
+        proxy.loseAfterLogin(true);
+        await failureOf(database.knex('accounts').first());
+        proxy.loseAfterLogin(false);
+        await servesAgain(database);
+        await database.close();
       }));
 
     it('does not take a late answer for that of another question', () =>

@@ -9,6 +9,8 @@ interface StallingProxy {
    * Connections stay open, and new ones are accepted, as the kernel does for a stopped process.
    */
   stall(what: 'all' | 'answers'): void;
+  /** True: of connections made from now on only the login passes; what they ask after it is lost for good. */
+  loseAfterLogin(on: boolean): void;
   /** Lets everything pass that was held back, also from clients that have gone meanwhile. */
   resume(): void;
   close(): Promise<void>;
@@ -19,6 +21,7 @@ export async function startStallingProxy(target: { host: string; port: number })
   const held: (() => void)[] = [];
   const sockets = new Set<Socket>();
   let stalled: 'all' | 'answers' | null = null;
+  let losing = false;
 
   function pass(direction: 'questions' | 'answers', work: () => void): void {
     const isHeld = stalled === 'all' || (stalled === 'answers' && direction === 'answers');
@@ -34,7 +37,11 @@ export async function startStallingProxy(target: { host: string; port: number })
       socket.on('error', () => undefined);
       socket.once('close', () => sockets.delete(socket));
     }
-    client.on('data', (chunk) => pass('questions', () => upstream.write(chunk)));
+    let toPass = losing ? 1 : Infinity;
+    client.on('data', (chunk) => {
+      if (toPass > 0) pass('questions', () => upstream.write(chunk));
+      toPass -= 1;
+    });
     upstream.on('data', (chunk) => pass('answers', () => client.write(chunk)));
     client.once('close', () => pass('questions', () => upstream.end()));
     upstream.once('close', () => pass('answers', () => client.destroy()));
@@ -44,6 +51,7 @@ export async function startStallingProxy(target: { host: string; port: number })
   return {
     port: (server.address() as { port: number }).port,
     stall: (what) => (stalled = what),
+    loseAfterLogin: (on) => (losing = on),
     resume() {
       stalled = null;
       for (const work of held.splice(0)) work();
