@@ -71,6 +71,10 @@ export async function createApp({
     const orphans = await killOrphans({ dataDir: config.dataDir });
     if (orphans.length > 0) log.warn({ pids: orphans }, 'ended browsers that a killed gateway left');
 
+    const plainDatabase = createDatabase(config.databaseUrl, { timeoutMs: config.databaseTimeoutMs });
+    closers.push(() => plainDatabase.close());
+
+    // It ends before the database: calls that have begun are still answered.
     let listener: RequestListener = (_, response) =>
       response.writeHead(503, { ...securityHeaders(config.publicUrl ?? ''), 'Retry-After': '5' }).end();
     const server = createHttpServer((request, response) => listener(request, response));
@@ -78,8 +82,6 @@ export async function createApp({
     closers.push(() => server.close(httpGraceMs));
     const url = config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
 
-    const plainDatabase = createDatabase(config.databaseUrl, { timeoutMs: config.databaseTimeoutMs });
-    closers.push(() => plainDatabase.close());
     const stats = createStatsStore(plainDatabase);
     const metrics = createMetrics({
       stats,
