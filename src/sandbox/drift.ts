@@ -22,7 +22,8 @@ export const drifts = {
     'Another place with the same login ends the line, which a stanza alone tells: the state stays `CONNECTED`, and `takeover` throws',
   'logout-later':
     '`logout` returns nothing and tells the phone a moment later; the page that comes then shows that it is done',
-  'worker-stanzas': 'Stanzas are decoded in a worker: none but answers passes the page’s own `decodeStanza`',
+  'hidden-stanzas':
+    'Stanzas are decoded and taken care of elsewhere: none but answers passes the page’s own `decodeStanza`',
   'frame-navigations': 'A frame inside the page navigates again and again',
 } as const;
 

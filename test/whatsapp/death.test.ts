@@ -139,6 +139,22 @@ it.each([
   await until('the other has lost it', () => connections(there.events).at(-1) === 'CONFLICT');
 });
 
+it('notices that another place took the link also where the stanza that says so passes elsewhere', async () => {
+  sandbox.setDrift(['silent-conflict', 'hidden-stanzas']);
+  const first = await open('first');
+  await first.client.stop(5_000);
+  await cp(join(dir, 'first'), join(dir, 'second'), { recursive: true });
+  const here = await open('first');
+  const there = await open('second');
+  const tells = (client: WhatsAppClient, state: string) => async () =>
+    (await client.probe(1_000).catch(() => '')) === state;
+  await until('the link is taken over', tells(here.client, 'CONFLICT'));
+  expect(connections(here.events)).not.toContain('CONFLICT');
+  await here.client.takeover();
+  await until('it is back', tells(here.client, 'CONNECTED'));
+  await until('the other has lost it', tells(there.client, 'CONFLICT'));
+});
+
 it('does not take a line that stays down for one that is up, whatever the state of the page says', async () => {
   const { client, page } = await open();
   const set = (stream: string) => page.evaluate(`require('WAWebSocketModel').Socket.set({ stream: '${stream}' })`);

@@ -104,7 +104,7 @@ it('leaves alone what it looks at, and is not hurt by stanzas that make no sense
 
 it('is missed where the stanzas pass elsewhere, and not where it sees them', async () => {
   expect((await bed.client.selfTest()).missing).not.toHaveProperty('stanzas');
-  bed.sandbox.setDrift(['worker-stanzas']);
+  bed.sandbox.setDrift(['hidden-stanzas']);
   await bed.restart();
   bed.sandbox.setDrift([]);
   expect((await bed.client.selfTest()).missing.stanzas).toEqual(['window.wapbridgeTap.seesStanzas']);

@@ -35,6 +35,8 @@ export function defineSocket(page: SandboxPage): void {
   }) as unknown as SandboxPage['socket'];
   const { socket } = page;
   page.define('WAWebSocketModel', { Socket: socket });
+  let comms: object | null = {};
+  page.define('WAComms', { getComms: () => comms });
 
   class Conn extends (page.Model as new (values: Record<string, unknown>) => Model) {
     canSetMyPushname(): boolean {
@@ -152,6 +154,7 @@ export function defineSocket(page: SandboxPage): void {
     if (reason === 'conflict' && config.drift.includes('silent-conflict')) {
       network.handlers['wap']?.({ node: replaced });
       socket.set({ stream: 'DISCONNECTED' });
+      comms = null;
       return network.stop();
     }
     socket.set({

@@ -49,7 +49,7 @@ export function defineStanzas(page: SandboxPage): void {
   const encoder = new TextEncoder();
   async function parseAndHandleStanza(node: unknown): Promise<void> {
     const bytes = encoder.encode(JSON.stringify(node));
-    const wap = page.config.drift.includes('worker-stanzas')
+    const wap = page.config.drift.includes('hidden-stanzas')
       ? { decodeStanza }
       : page.require<{ decodeStanza: typeof decodeStanza }>('WAWap');
     const { tag, attrs } = await wap.decodeStanza(bytes, inflate);

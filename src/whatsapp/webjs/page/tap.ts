@@ -13,7 +13,10 @@ import type { PageRecord, PageSignal } from './records.ts';
  */
 export function tap(page: any, bindingName: string): void {
   if (page.top !== page || page.wapbridgeTap) return;
-  /** Pages may decode in a worker what comes by itself (WAWebCommsWorkerProxy): then nothing but answers is seen here, and said to be missing. */
+  /**
+   * Pages whose line runs in a worker hand what comes by itself on to the window, which decodes it once more (WAWebStartBackendWorker,
+   * `mainthread_comms`). On one that did not, nothing but answers would be seen here, and that is said to be missing.
+   */
   const noticed: { seesStanzas?: true } = (page.wapbridgeTap = {});
   const most = 500;
   const pauseMs = 100;
