@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { isMediaContent } from '../model/content.ts';
-import { reasonOf } from '../model/errors.ts';
+import { reasonOf, toGatewayError } from '../model/errors.ts';
 import type { Instance } from '../model/instance.ts';
 import type { Jid } from '../model/jid.ts';
 import type { Message } from '../model/message.ts';
@@ -17,9 +17,11 @@ import { outlastOutage } from './outage.ts';
 
 /** Takes messages in: each is written once, with its event and its deliveries, in the order of its chat. */
 export interface Inbox {
+  /** A new page begins: what arrives waits until `catchUp` has told what was missed before it. */
+  hold(instanceId: string): void;
   /** Takes messages that just arrived. */
   receive(instanceId: string, messages: ReceivedMessage[]): void;
-  /** Takes what arrived while the gateway was away, and files that were being fetched when it ended. */
+  /** Takes what arrived while the gateway was away, and files that were being fetched when it ended. @throws GatewayError unavailable: what is held waits for the next call */
   catchUp(instanceId: string, client: WhatsAppClient): Promise<void>;
   /** Resolves when everything received so far in one of these chats has been announced. */
   announced(instanceId: string, chats: Jid[]): Promise<void>;
@@ -49,6 +51,15 @@ interface Lane {
   chats: Map<Jid, Promise<void>>;
   /** Ids of the rows in those chats. */
   unannounced: Set<string>;
+  /** Present from the begin of a page until what was missed before it is known. */
+  hold: Hold | null;
+}
+
+/** What arrives too early: written now, it would be told before older messages, and later nobody would look for those. */
+interface Hold {
+  early: ReceivedMessage[];
+  over: Promise<void>;
+  end(): void;
 }
 
 const batchSize = 256;
@@ -64,14 +75,32 @@ export function createInbox(deps: InboxDeps): Inbox {
   function laneOf(instanceId: string): Lane {
     let lane = lanes.get(instanceId);
     if (!lane) {
-      lane = { pending: [], writing: null, chats: new Map(), unannounced: new Set() };
+      lane = { pending: [], writing: null, chats: new Map(), unannounced: new Set(), hold: null };
       lanes.set(instanceId, lane);
     }
     return lane;
   }
 
+  /** What a page that ended too soon has told goes on waiting, for the next one. */
+  function hold(instanceId: string): void {
+    let end = (): void => undefined;
+    const over = new Promise<void>((resolve) => (end = resolve));
+    laneOf(instanceId).hold ??= { early: [], over, end };
+  }
+
+  /** Takes what was missed, then what came meanwhile. */
+  function letGo(instanceId: string, missed: ReceivedMessage[]): void {
+    const lane = laneOf(instanceId);
+    const held = lane.hold;
+    lane.hold = null;
+    const received = [...missed, ...(held?.early ?? [])];
+    if (received.length > 0) receive(instanceId, received);
+    held?.end();
+  }
+
   function receive(instanceId: string, received: ReceivedMessage[]): void {
     const lane = laneOf(instanceId);
+    if (lane.hold) return void lane.hold.early.push(...received);
     lane.pending.push(...received);
     lane.writing ??= drain(instanceId, lane);
   }
@@ -201,17 +230,24 @@ export function createInbox(deps: InboxDeps): Inbox {
   }
 
   async function catchUp(instanceId: string, page: WhatsAppClient): Promise<void> {
-    const instance = await instances.byId(instanceId);
-    if (!instance) return;
-    const lane = laneOf(instanceId);
-    await takeUpUnannounced(instanceId, lane);
-    if (instance.lastEventAt === null) return instances.update(instanceId, { lastEventAt: clock.now() });
-    const missed = await page.receivedSince(instance.lastEventAt - overlapMs);
-    if (missed.length > 0) receive(instanceId, missed);
+    let missed: ReceivedMessage[] = [];
+    try {
+      const instance = await instances.byId(instanceId);
+      if (!instance) return;
+      await takeUpUnannounced(instanceId, laneOf(instanceId));
+      if (instance.lastEventAt === null) await instances.update(instanceId, { lastEventAt: clock.now() });
+      else missed = await page.receivedSince(instance.lastEventAt - overlapMs);
+    } catch (error) {
+      // Of a database that is away it is asked again; what a page cannot tell keeps nobody waiting.
+      if (toGatewayError(error).code !== 'unavailable') letGo(instanceId, []);
+      throw error;
+    }
+    letGo(instanceId, missed);
   }
 
   async function announced(instanceId: string, chats: Jid[]): Promise<void> {
     const lane = lanes.get(instanceId);
+    await lane?.hold?.over;
     await lane?.writing;
     await Promise.all(chats.map((chat) => lane?.chats.get(chat)));
   }
@@ -220,5 +256,5 @@ export function createInbox(deps: InboxDeps): Inbox {
     for (const lane of lanes.values()) await lane.writing;
   }
 
-  return { receive, catchUp, announced, settled };
+  return { hold, receive, catchUp, announced, settled };
 }

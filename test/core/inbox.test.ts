@@ -144,6 +144,35 @@ forEachDatabaseAndRepeated((open) => {
     expect((await rows()).map((row) => row.state)).toEqual(['received', 'received']);
   });
 
+  it('tells what was missed before what a new page tells at once, and loses none of it', async () => {
+    const minutesAgo = (count: number) => Date.now() - count * 60_000;
+    await createInstanceStore(opened.database).update(instance.id, { lastEventAt: minutesAgo(60) });
+    const missed = [40, 30].map((minutes) => buildReceived({ happenedAt: minutesAgo(minutes) }));
+    const early = buildReceived();
+    client.receivedSince = async (since) => [...missed, early].filter(({ happenedAt }) => happenedAt >= since);
+    inbox.hold(instance.id);
+    inbox.receive(instance.id, [early]);
+    messages.unannounced = () => Promise.reject(Object.assign(new Error('away'), { code: 'DATABASE_TIMEOUT' }));
+    await expect(inbox.catchUp(instance.id, client)).rejects.toThrow('away');
+    messages.unannounced = async () => [];
+    await inbox.settled();
+    const changed = inbox.announced(instance.id, [early.chat]).then(() => events.length);
+    await inbox.catchUp(instance.id, client);
+    const late = buildReceived();
+    inbox.receive(instance.id, [late]);
+    await inbox.settled();
+    expect((await told(4)).map(({ waId }) => waId)).toEqual([...missed, early, late].map(({ waId }) => waId));
+    expect(await changed).toBeGreaterThanOrEqual(3);
+  });
+
+  it('tells what came meanwhile also when the page cannot say what was missed', async () => {
+    client.receivedSince = () => Promise.reject(new Error('Execution context was destroyed'));
+    inbox.hold(instance.id);
+    inbox.receive(instance.id, [buildReceived()]);
+    await expect(inbox.catchUp(instance.id, client)).rejects.toThrow('destroyed');
+    await told(1);
+  });
+
   it('announces a message once when its row was read just before it was announced', async () => {
     client.downloadMedia = () => new Promise(() => undefined);
     inbox.receive(instance.id, [picture()]);

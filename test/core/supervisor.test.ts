@@ -43,6 +43,9 @@ let takeovers: number;
 let timelock: Restrictions['timelock'];
 let doubted: string[];
 let drained: string[];
+/** Instances whose messages wait until it is known what was missed. */
+let held: string[];
+let lookUpsFail: number;
 let works: boolean;
 let databaseFails: boolean;
 /** Writes of states wait for it. */
@@ -67,6 +70,8 @@ beforeEach(() => {
   timelock = null;
   doubted = [];
   drained = [];
+  held = [];
+  lookUpsFail = 0;
   works = true;
   databaseFails = false;
   databaseAnswers = Promise.resolve();
@@ -87,7 +92,13 @@ beforeEach(() => {
     doubt: async (id: string) => void doubted.push(id),
     drain: async (id: string) => drained.push(id) > 0,
   } as unknown as Outbox;
-  const inbox = { catchUp: async () => undefined } as unknown as Inbox;
+  const inbox = {
+    hold: (id: string) => void held.push(id),
+    async catchUp(id: string) {
+      if (lookUpsFail-- > 0) throw Object.assign(new Error('away'), { code: 'DATABASE_TIMEOUT' });
+      held.splice(held.indexOf(id), 1);
+    },
+  } as unknown as Inbox;
   supervisor = createSupervisor({
     createClient(options) {
       const client: WhatsAppClient = {
@@ -190,6 +201,16 @@ it('goes from start over the QR code to ready, and then sends', async () => {
   expect(supervisor.qr('A')).toBeNull();
   expect(supervisor.client('A')).toBe(puppets[0]!.client);
   expect(states).toEqual(['A starting', 'A qr', 'A authenticating', 'A ready']);
+});
+
+it('keeps what a page tells until it is known what was missed before', async () => {
+  lookUpsFail = 2;
+  start('A');
+  await born(1);
+  expect(held).toEqual(['A']);
+  puppets[0]!.tell({ type: 'ready', account });
+  await until('it may send', () => ready.length === 1);
+  expect(held).toEqual([]);
 });
 
 it('waits for a passkey that WhatsApp asks for, whatever codes are made behind its screen', async () => {

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { actionTable } from '../../model/action.ts';
-import { reasonOf } from '../../model/errors.ts';
+import { reasonOf, toGatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/time.ts';
 import type { WhatsAppClient } from '../../whatsapp/client.ts';
 import type { Amendments } from '../amendments.ts';
@@ -50,7 +50,10 @@ export function createWork(input: {
     for (let pauseMs = retryMs; isWanted(); pauseMs = Math.min(2 * pauseMs, mostRetryMs)) {
       try {
         // What the page cannot tell of the past must not keep the instance from its work.
-        await inbox.catchUp(instanceId, client).catch(tell('missed messages could not be looked up'));
+        await inbox.catchUp(instanceId, client).catch((error: unknown) => {
+          if (toGatewayError(error).code === 'unavailable') throw error;
+          tell('missed messages could not be looked up')(error);
+        });
         amendments.catchUp(instanceId, client).catch(tell('missed changes could not be looked up'));
         if (isWanted()) await outbox.instanceReady(instanceId, client);
         return;
