@@ -93,14 +93,14 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
 
   async function logout(instanceId: string): Promise<void> {
     awaited.delete(instanceId);
-    const session = sessions.get(instanceId);
-    if (session?.life && session.life.readyAt !== null)
-      await session.life.client
+    await sessions.get(instanceId)?.stop(async ({ client, readyAt }) => {
+      if (readyAt === null) return;
+      await client
         .logout()
         .catch((error: unknown) =>
           log.warn({ instance: instanceId, error: reasonOf(error) }, 'the phone was not told of the logout'),
         );
-    await session?.stop();
+    });
     await profiles.remove(join(profilesDir, instanceId));
     await outbox.abandon(instanceId, 'profile_lost');
   }

@@ -213,6 +213,17 @@ it('keeps what a page tells until it is known what was missed before', async () 
   expect(held).toEqual([]);
 });
 
+it('leaves the telling of a logout to whoever has asked for it', async () => {
+  const { client, tell } = await bringUp('A');
+  client.logout = async () => {
+    tell({ type: 'logged_out' });
+    await pause(50);
+  };
+  await supervisor.logout('A');
+  expect(states.at(-1)).toBe('A ready');
+  expect(removed).toEqual(['/nowhere/A']);
+});
+
 it('waits for a passkey that WhatsApp asks for, whatever codes are made behind its screen', async () => {
   start('A');
   await born(1);
