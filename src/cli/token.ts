@@ -54,7 +54,7 @@ export const tokenCommands: Record<string, Command> = {
     args: ['key'],
     async run(typed, context) {
       await withStore(context, ({ accountId, caller, tokens }) => tokens.revoke(accountId, typed.arg('key'), caller));
-      context.print(`${typed.arg('key')} is revoked.`);
+      context.print(`${typed.arg('key')} is revoked; a running gateway takes it for up to 5 s more.`);
     },
   },
 };

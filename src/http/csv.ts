@@ -9,7 +9,7 @@ const batchSize = 1_000;
  * Returns the records of a CSV file as objects by its header row, in batches. Delimiter (`,` `;` tab `|`, or the one of Excel's
  * `sep=` line), line ends, quotes (`"` doubled inside) and encoding (UTF-8 with or without BOM, UTF-16 with one, else
  * Windows-1252) are found out. A file of one column that begins with a number has no header: its cells are given as texts.
- * @throws GatewayError malformed_body for a quote that is never closed
+ * @throws GatewayError malformed_body for a quote that is never closed, and for a file that is no text, such as a workbook
  */
 export async function* csvRows(source: AsyncIterable<Buffer>): AsyncGenerator<unknown[]> {
   const reader = createCsvReader();
@@ -154,6 +154,11 @@ async function* textOf(source: AsyncIterable<Buffer>): AsyncGenerator<string> {
   let decoder: TextDecoder | null = null;
   for await (const piece of source) {
     decoder ??= new TextDecoder(encodingOf(piece));
+    if (!decoder.encoding.startsWith('utf-16') && piece.includes(0))
+      throw new GatewayError(
+        'malformed_body',
+        'The list is no text: save it as CSV, in UTF-8; a workbook such as .xlsx cannot be read',
+      );
     yield decoder.decode(piece, { stream: true });
   }
   if (decoder) yield decoder.decode();

@@ -174,6 +174,18 @@ describe('a long list in CSV', () => {
     await expect(csv('a,b\n1,"2\n3,4\n', 3)).rejects.toMatchObject({ code: 'malformed_body' });
   });
 
+  it.each([
+    ['a workbook', Buffer.from('PK\u0003\u0004\u0014\0\u0006\0\b\0\0\0!\0', 'latin1')],
+    ['UTF-16 that does not say so', Buffer.from('phone;name\r\n255757111111;Asha\r\n', 'utf16le')],
+    ['a file that is text only at its beginning', Buffer.from('phone,name\n255757111111,Asha\n\0\0')],
+  ])('is refused when it is %s', async (_what, file) => {
+    for (const pieceBytes of [3, 1024])
+      await expect(csv(file, pieceBytes)).rejects.toMatchObject({
+        code: 'malformed_body',
+        message: 'The list is no text: save it as CSV, in UTF-8; a workbook such as .xlsx cannot be read',
+      });
+  });
+
   it('is empty without records', async () => {
     for (const text of ['', '\n\n', 'phone_number,name\n']) expect(await csv(text)).toEqual([]);
   });
