@@ -104,7 +104,7 @@ export function createPatch({ outbound, secrets, clock, retentionDays }: PatchDe
   function retryPatch(retrySeconds: number[] | null | undefined): EndpointPatch {
     const total = (retrySeconds ?? []).reduce((sum, seconds) => sum + seconds, 0);
     if (total > retentionDays * daySeconds)
-      throw new GatewayError('invalid_input', `Retries may take ${retentionDays} days in all`, {
+      throw new GatewayError('invalid_input', `Retries may take ${retentionDays} days in all at most`, {
         details: { retry_seconds: `more than ${retentionDays} days in all` },
       });
     return retrySeconds === undefined ? {} : { retrySeconds };
