@@ -1,14 +1,15 @@
-import type { AuditAction, AuditChanges } from '../model/audit.ts';
+import type { AuditAction } from '../model/audit.ts';
 import { GatewayError } from '../model/errors.ts';
-import type { ConflictPolicy, Instance, InstanceState } from '../model/instance.ts';
-import { isCountry, parsePhone } from '../model/phone.ts';
+import type { Instance, InstanceState } from '../model/instance.ts';
+import { parsePhone } from '../model/phone.ts';
 import type { Clock } from '../model/time.ts';
 import type { Caller } from '../model/token.ts';
 import type { Database } from '../store/database.ts';
-import type { InstancePatch, InstanceStore } from '../store/instances.ts';
-import { type Audit, changesBetween } from './audit.ts';
+import type { InstanceStore } from '../store/instances.ts';
+import type { Audit } from './audit.ts';
 import { homeCountry } from './country.ts';
 import { createExclusive } from './exclusive.ts';
+import { audited, checkCountry, type InstanceChanges, toPatch } from './instance-settings.ts';
 import type { ChangeState } from './instance-states.ts';
 import type { Outbox } from './outbox.ts';
 import type { Secrets } from './secrets.ts';
@@ -41,16 +42,6 @@ export interface Instances {
   requestPairingCode(caller: Caller, id: string, phone: string): Promise<string>;
   /** Starts every instance that should run; called once at boot. */
   startWanted(): Promise<void>;
-}
-
-/** Settings of an instance; null goes back to the default. */
-interface InstanceChanges {
-  title?: string;
-  defaultCountry?: string | null;
-  onConflict?: ConflictPolicy;
-  /** `http`, `https` or `socks5` with host and port, user and password where needed. */
-  proxyUrl?: string | null;
-  userAgent?: string | null;
 }
 
 interface InstancesDeps {
@@ -255,54 +246,6 @@ function checkNumber(instance: Instance, fromNumber: string | undefined): void {
   if (meant === instance.phone) return;
   const problem = `from_number ${fromNumber} is not the number of ${instance.id}: name one of them`;
   throw new GatewayError('invalid_input', problem, { details: { from_number: problem } });
-}
-
-function checkCountry(country: string | null | undefined): void {
-  if (country && !isCountry(country))
-    throw new GatewayError('invalid_input', `${country} is not an ISO country`, {
-      details: { default_country: 'is not an ISO country' },
-    });
-}
-
-/** Returns what the audit log tells of a change: of a proxy, whose address may hold a password, only that there is one. */
-function audited(instance: Instance, { proxySealed, ...plain }: InstancePatch): AuditChanges {
-  const changes = changesBetween({ ...instance }, { ...plain });
-  if (proxySealed === undefined || (proxySealed === null && instance.proxySealed === null)) return changes;
-  const from = instance.proxySealed === null ? {} : { from: 'set' };
-  const to = proxySealed === null ? {} : { to: instance.proxySealed === null ? 'set' : 'set anew' };
-  return { ...changes, proxy: { ...from, ...to } };
-}
-
-function toPatch(changes: InstanceChanges, secrets: Pick<Secrets, 'seal'>): InstancePatch {
-  const { proxyUrl, ...plain } = changes;
-  checkCountry(changes.defaultCountry);
-  checkUserAgent(changes.userAgent);
-  if (proxyUrl === undefined) return plain;
-  if (proxyUrl !== null) checkProxy(proxyUrl);
-  return { ...plain, proxySealed: proxyUrl === null ? null : secrets.seal(proxyUrl) };
-}
-
-/** What a header cannot hold, no browser starts with. */
-function checkUserAgent(text: string | null | undefined): void {
-  if (!text || /^[\x20-\x7e]+$/.test(text)) return;
-  throw new GatewayError('invalid_input', 'The user agent must be one line of ASCII characters', {
-    details: { user_agent: 'must be one line of ASCII characters' },
-  });
-}
-
-const proxySchemes = new Set(['http:', 'https:', 'socks5:']);
-
-function checkProxy(text: string): void {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (url && proxySchemes.has(url.protocol) && url.hostname && !url.search && !url.hash && url.pathname.length <= 1)
-    return;
-  throw new GatewayError(
-    'invalid_input',
-    'The proxy must be http, https or socks5 with a host: http://user:password@host:8080',
-    {
-      details: { proxy_url: 'must be http, https or socks5 with a host' },
-    },
-  );
 }
 
 /** Returns those of the account's instances that the token reaches. */
