@@ -100,8 +100,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     retryDelayMs = 2_000,
   } = deps;
   const lanes = createLanes(held, clock);
-  /** As many undecided commits are dealt with. */
-  let settled = database.undecided();
+  /** How many undecided commits are dealt with. */
+  let decided = database.undecided();
   const settling = createSettling();
   const changes = createMessageChanges({ ...deps, ...(follower && { changed: follower.changed }) });
   const endings = createEndings({ changes, messages, due, settling, sendEnded, clock, log });
@@ -216,10 +216,10 @@ export function createOutbox(deps: OutboxDeps): Outbox {
 
   async function settleDoubts(): Promise<void> {
     const count = database.undecided();
-    if (count === settled) return;
+    if (count === decided) return;
     await timetable.look();
     for (const [instanceId, lane] of lanes) await takeUpStrays(instanceId, lane);
-    settled = count;
+    decided = count;
   }
 
   async function tick(): Promise<void> {

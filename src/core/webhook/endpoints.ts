@@ -12,7 +12,6 @@ import { type Audit, changesBetween } from '../audit.ts';
 import { createExclusive } from '../exclusive.ts';
 import type { Secrets } from '../secrets.ts';
 import { withoutQuery } from './confidence.ts';
-
 import { createPatch, type EndpointChanges } from './endpoint-patch.ts';
 import { healthy } from './schedule.ts';
 
