@@ -72,7 +72,9 @@ export function createFeatures({ instances, client, regained, enforced, clock, l
     if (!last || clock.now() - last.at < lookAgainMs) return;
     last.at = clock.now();
     try {
-      await learn(instanceId, await withTimeout(client(instanceId).selfTest(), lookTimeoutMs, 'No answer'));
+      const selfTest = await withTimeout(client(instanceId).selfTest(), lookTimeoutMs, 'No answer');
+      // Of a page that has gone meanwhile nothing holds.
+      if (known.get(instanceId) === last) await learn(instanceId, selfTest);
     } catch (error) {
       log.debug({ instance: instanceId, error: reasonOf(error) }, 'the page could not be looked at again');
     }

@@ -10,6 +10,7 @@ import type { InstanceStore } from '../store/instances.ts';
 import type { WhatsAppClient } from '../whatsapp/client.ts';
 import type { Announcer } from './announcer.ts';
 import type { Audit } from './audit.ts';
+import { createExclusive } from './exclusive.ts';
 
 /** A step in which something is asked for. */
 type OpenStep = Exclude<PasskeyStep, { step: 'over' }>;
@@ -81,6 +82,8 @@ const sentences: Record<OpenStep['step'], string> = {
 export function createPasskeys(deps: PasskeyDeps): Passkeys {
   const { database, announcer, clock, log } = deps;
   const cases = new Map<string, Case>();
+  /** Steps are told one after another. */
+  const inTurn = createExclusive();
 
   function hear(instanceId: string, client: WhatsAppClient, told: OpenStep): string {
     const before = cases.get(instanceId);
@@ -89,7 +92,7 @@ export function createPasskeys(deps: PasskeyDeps): Passkeys {
     const now: Case = { client, told, options, failure, toldAt: clock.now() };
     cases.set(instanceId, now);
     log.warn({ instance: instanceId, step: told.step }, sentences[told.step]);
-    announce(instanceId, now).catch((error: unknown) =>
+    inTurn(instanceId, () => announce(instanceId, now)).catch((error: unknown) =>
       log.error({ instance: instanceId, error: reasonOf(error) }, 'the passkey step could not be announced'),
     );
     return sentences[told.step];

@@ -12,14 +12,14 @@ function build({ enforced = true } = {}) {
   const clock = createTestClock();
   const stored: InstancePatch[] = [];
   const regained: string[] = [];
-  const page = { found: tested({}), looks: 0 };
+  const page: { found: SelfTest; looks: number; answer?: Promise<SelfTest> } = { found: tested({}), looks: 0 };
   const features: Features = createFeatures({
     instances: { update: async (_, patch) => void stored.push(patch) },
     client: () =>
       ({
         selfTest: async () => {
           page.looks += 1;
-          return page.found;
+          return page.answer ?? page.found;
         },
       }) as unknown as WhatsAppClient,
     regained: (instanceId) => void regained.push(instanceId),
@@ -62,6 +62,22 @@ describe('what a page can do', () => {
     await expect(features.require(id, 'labels')).rejects.toMatchObject({ code: 'feature_unavailable' });
     expect(page.looks).toBe(1);
     expect(regained).toEqual([id]);
+  });
+
+  it('is not learnt from a page that has gone while it was looked at again', async () => {
+    const { features, clock, page, stored } = build();
+    const lacking = tested({ labels: ['WAWebCollections.Label'] });
+    await features.learn(id, lacking);
+    clock.advance(31_000);
+    let answer: (found: SelfTest) => void = () => undefined;
+    page.answer = new Promise((resolve) => (answer = resolve));
+    const asked = features.require(id, 'labels');
+    features.forget(id);
+    await features.learn(id, tested({}));
+    answer(lacking);
+    await expect(asked).resolves.toBeUndefined();
+    expect(features.missing(id, 'labels')).toBeNull();
+    expect(stored).toHaveLength(2);
   });
 
   it('is not known any more when the page is gone', async () => {
