@@ -57,6 +57,8 @@ export function createOptOuts(deps: OptOutDeps): OptOuts {
   const { database, store, numbers, messages, announcer, outbox, clock, newId } = deps;
   const audit = createAudit(deps);
   const wordsOf = new Map<string, { words: OptOutWords; wordOf: WordReader; readAt: number }>();
+  /** Counts changes of any words. */
+  let changes = 0;
   /** Instance and phone of people who are known to be known. */
   const known = new Set<string>();
 
@@ -67,9 +69,11 @@ export function createOptOuts(deps: OptOutDeps): OptOuts {
     const now = clock.now();
     const kept = wordsOf.get(accountId);
     if (kept && now >= kept.readAt && now - kept.readAt < wordsLifeMs) return kept;
+    const before = changes;
     const words = (await store.words(accountId, trx)) ?? defaultOptOutWords;
     const read = { words, wordOf: createWordReader(words), readAt: now };
-    wordsOf.set(accountId, read);
+    // Words that changed while they were read are read again the next time.
+    if (before === changes) wordsOf.set(accountId, read);
     return read;
   }
 
@@ -185,13 +189,17 @@ export function createOptOuts(deps: OptOutDeps): OptOuts {
     async setWords(caller, words) {
       const accountId = accountOf(caller);
       if (words) checkWords(words);
-      await database.transaction(async (trx) => {
-        const before = (await store.words(accountId, trx)) ?? defaultOptOutWords;
-        const changes = changesBetween({ ...before }, { ...(words ?? defaultOptOutWords) });
-        await store.setWords(accountId, words, trx);
-        await audit.record(caller, { action: 'opt_out_words.changed', changes }, trx);
-      });
-      wordsOf.delete(accountId);
+      try {
+        await database.transaction(async (trx) => {
+          const before = (await store.words(accountId, trx)) ?? defaultOptOutWords;
+          const told = changesBetween({ ...before }, { ...(words ?? defaultOptOutWords) });
+          await store.setWords(accountId, words, trx);
+          await audit.record(caller, { action: 'opt_out_words.changed', changes: told }, trx);
+        });
+      } finally {
+        changes += 1;
+        wordsOf.delete(accountId);
+      }
       return words ?? defaultOptOutWords;
     },
   };

@@ -244,13 +244,15 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     async ready(instanceId) {
       const lane = laneOf(instanceId);
       const now = clock.now();
-      const number = await numbers.get(instanceId);
-      // One that was away begins with a pause, however long it has been away.
       const [first] = await campaigns.ofInstance(instanceId, ['running']);
-      const pauseMs = first ? gapMs(pacingOf(first, number), deps.random) : 0;
-      await numbers.update(database.knex, instanceId, {
-        nextSendAt: Math.max(number.nextSendAt, now + pauseMs),
-        ...(number.pairedAt === null ? { pairedAt: now } : {}),
+      await database.transaction(async (trx) => {
+        const number = await numbers.lock(trx, instanceId);
+        // One that was away begins with a pause, however long it has been away.
+        const pauseMs = first ? gapMs(pacingOf(first, number), deps.random) : 0;
+        await numbers.update(trx, instanceId, {
+          nextSendAt: Math.max(number.nextSendAt, now + pauseMs),
+          ...(number.pairedAt === null ? { pairedAt: now } : {}),
+        });
       });
       lane.online = true;
       nudge(instanceId);

@@ -86,13 +86,17 @@ export function createCampaignLifecycle(deps: LifecycleDeps): CampaignLifecycle 
   }
 
   async function timelocked(instanceId: string, lock: NonNullable<Restrictions['timelock']>): Promise<void> {
-    const { restrictedUntil } = await numbers.get(instanceId);
     const now = clock.now();
-    const wasActive = (restrictedUntil ?? 0) > now;
-    // The end of a restriction is remembered: the warm-up counts from it.
-    const until = lock.isActive ? (lock.endsAt ?? now + unknownLockMs) : wasActive ? now : restrictedUntil;
-    if (until === restrictedUntil) return;
-    await numbers.update(database.knex, instanceId, { restrictedUntil: until });
+    const until = await database.transaction(async (trx) => {
+      const { restrictedUntil } = await numbers.lock(trx, instanceId);
+      const wasActive = (restrictedUntil ?? 0) > now;
+      // The end of a restriction is remembered: the warm-up counts from it.
+      const told = lock.isActive ? (lock.endsAt ?? now + unknownLockMs) : wasActive ? now : restrictedUntil;
+      if (told === restrictedUntil) return null;
+      await numbers.update(trx, instanceId, { restrictedUntil: told });
+      return told;
+    });
+    if (until === null) return;
     log.warn({ instance: instanceId, until }, 'WhatsApp restricts writing to new chats');
     dispatcher.nudge(instanceId);
   }
