@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import type { Instance } from '../model/instance.ts';
-import type { Connection, Database } from '../store/database.ts';
+import type { Database } from '../store/database.ts';
 import type { InstancePatch, InstanceStore } from '../store/instances.ts';
 import type { EndpointPatch, StoredEndpoint, WebhookStore } from '../store/webhooks.ts';
 import type { Secrets } from './secrets.ts';
@@ -49,9 +49,9 @@ export function createSealing({
   const isLost = ({ sealed }: Holder) => !sealed.every((text) => canOpen(secrets, text));
   const anew = (sealed: string) => (secrets.isCurrent(sealed) ? sealed : secrets.seal(secrets.open(sealed)));
 
-  async function holders(connection?: Connection): Promise<Holder[]> {
-    const webhooks = await endpoints.sealed(connection);
-    const proxies = await instances.sealed(connection);
+  async function holders(trx?: Knex.Transaction): Promise<Holder[]> {
+    const webhooks = await endpoints.sealed(trx);
+    const proxies = await instances.sealed(trx);
     return [
       ...webhooks.map((endpoint) => webhookHolder(endpoint, endpoints)),
       ...proxies.map((instance) => proxyHolder(instance, instances)),

@@ -30,8 +30,8 @@ export interface InstanceStore {
   withPhone(accountId: string, phone: string): Promise<Instance[]>;
   /** Every instance that should run, oldest first. */
   wanted(): Promise<Instance[]>;
-  /** Every instance that keeps a sealed proxy, of all accounts. */
-  sealed(connection?: Connection): Promise<Instance[]>;
+  /** Every instance that keeps a sealed proxy, of all accounts; in a transaction it locks them. */
+  sealed(trx?: Knex.Transaction): Promise<Instance[]>;
   update(id: string, patch: InstancePatch, connection?: Connection): Promise<void>;
   /** Hides the instance for good; its messages keep their instance id. */
   remove(id: string, now: number): Promise<void>;
@@ -103,11 +103,10 @@ export function createInstanceStore(database: Database): InstanceStore {
     withPhone: (accountId, phone) => read(live().where({ account_id: accountId, phone })),
     wanted: () => read(live().where({ desired_state: 'run' })),
 
-    async sealed(connection = knex) {
-      const rows = (await connection('instances')
-        .where({ deleted_at: null })
-        .whereNotNull('proxy_sealed')) as InstanceRow[];
-      return rows.map(fromRow);
+    async sealed(trx) {
+      const query = (trx ?? knex)('instances').where({ deleted_at: null }).whereNotNull('proxy_sealed').orderBy('id');
+      if (trx) void query.forUpdate();
+      return ((await query) as InstanceRow[]).map(fromRow);
     },
 
     async update(id, patch, connection = knex) {

@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import type { EventChoice } from '../model/events.ts';
 import type { Endpoint } from '../model/webhook.ts';
 import type { Connection, Database } from './database.ts';
@@ -49,8 +50,8 @@ export interface WebhookStore {
   byScope(scope: EndpointScope): Promise<StoredEndpoint | null>;
   /** Returns an account's endpoints, oldest first. */
   ofAccount(accountId: string): Promise<StoredEndpoint[]>;
-  /** Returns every endpoint that keeps something sealed, of all accounts. */
-  sealed(connection?: Connection): Promise<StoredEndpoint[]>;
+  /** Returns every endpoint that keeps something sealed, of all accounts; in a transaction it locks them. */
+  sealed(trx?: Knex.Transaction): Promise<StoredEndpoint[]>;
   insert(endpoint: StoredEndpoint, connection?: Connection): Promise<void>;
   update(id: string, patch: EndpointPatch, connection?: Connection): Promise<void>;
   /** Notes how requests to a URL went; nothing when the endpoint has another one by now. */
@@ -87,11 +88,12 @@ export function createWebhookStore(database: Database): WebhookStore {
       return rows.map(fromRow);
     },
 
-    async sealed(connection) {
-      const rows = (await table(connection)
+    async sealed(trx) {
+      const query = table(trx)
         .where((any) => any.whereNotNull('secret').orWhereNotNull('headers').orWhereNotNull('old_secrets'))
-        .orderBy('id')) as EndpointRow[];
-      return rows.map(fromRow);
+        .orderBy('id');
+      if (trx) void query.forUpdate();
+      return ((await query) as EndpointRow[]).map(fromRow);
     },
 
     async insert(endpoint, connection) {

@@ -151,6 +151,37 @@ forEachDatabase((open) => {
     expect(await instances.byId(id)).toMatchObject({ proxySealed: null, desiredState: 'stopped', state: 'stopped' });
   });
 
+  it('keeps a secret or a proxy that is set while it seals anew', async () => {
+    const { endpoints, instances, build } = await setUp();
+    const { id } = await buildInstance(test.database);
+    const webhook = await build({ sealedSecret: before.seal('old') });
+    await instances.update(id, { proxySealed: before.seal('http://old:1') });
+    const changed: Promise<void>[] = [];
+    /** Right after the rows were read; where they are locked, it has to wait. */
+    async function overtake<T>(rows: T, change: Promise<void>): Promise<T> {
+      changed.push(change);
+      await Promise.race([change, new Promise((resolve) => setTimeout(resolve, 200))]);
+      return rows;
+    }
+    await createSealing({
+      database: test.database,
+      endpoints: {
+        ...endpoints,
+        sealed: async (on) =>
+          overtake(await endpoints.sealed(on), endpoints.update(webhook, { sealedSecret: after.seal('new') })),
+      },
+      instances: {
+        ...instances,
+        sealed: async (on) =>
+          overtake(await instances.sealed(on), instances.update(id, { proxySealed: after.seal('http://new:1') })),
+      },
+      secrets: after,
+    }).renew();
+    await Promise.all(changed);
+    expect(after.open((await endpoints.byId(webhook))!.sealedSecret!)).toBe('new');
+    expect(after.open((await instances.byId(id))!.proxySealed!)).toBe('http://new:1');
+  });
+
   it('seals stored secrets anew with the current key, all kinds of them, and changes nothing else', async () => {
     const { endpoints, build, sealing } = await setUp();
     const id = await build({
