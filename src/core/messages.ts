@@ -226,6 +226,10 @@ const failures: Record<FailureReason, { code: ErrorCode; sentence: string }> = {
   not_on_whatsapp: { code: 'not_on_whatsapp', sentence: '{chat} is not on WhatsApp' },
   chat_not_found: { code: 'not_on_whatsapp', sentence: 'WhatsApp Web has no chat with {chat}' },
   media_missing: { code: 'invalid_media', sentence: 'The file of the message is gone' },
+  media_unreadable: {
+    code: 'invalid_media',
+    sentence: 'WhatsApp Web cannot read the file: it is damaged, or not of its type',
+  },
   rejected_by_whatsapp: { code: 'send_failed', sentence: 'WhatsApp did not accept the message to {chat}' },
   cancelled_by_caller: { code: 'send_failed', sentence: 'The message was cancelled' },
   expired: { code: 'send_failed', sentence: 'The time to live of the message was over before it could be sent' },

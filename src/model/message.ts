@@ -28,6 +28,8 @@ export type FailureReason =
   | 'not_on_whatsapp'
   | 'chat_not_found'
   | 'media_missing'
+  /** The page could not make of the file what its type says. */
+  | 'media_unreadable'
   | 'rejected_by_whatsapp'
   | 'expired'
   | 'cancelled_by_caller'

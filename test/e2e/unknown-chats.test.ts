@@ -45,6 +45,17 @@ forEachDatabase((open) => {
     });
   });
 
+  it('says at once that a picture is none', async () => {
+    const picture = { media_data: 'iVBORw0KGgo=', mime_type: 'image/png', message: undefined };
+    const startedAt = performance.now();
+    const { status, json } = await send(friend, picture);
+    expect([status, json.code]).toEqual([417, 'invalid_media']);
+    expect(json.message).toBe('WhatsApp Web cannot read the file: it is damaged, or not of its type');
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    const { messages } = (await call('list_messages', { limit: 1 })).json;
+    expect(messages[0]).toMatchObject({ status: 'failed', reason: 'media_unreadable' });
+  });
+
   it('tells who did not wait by the status', async () => {
     const { json } = await send('120363000000000998@g.us', { wait: 0 });
     await until('it has ended', async () => (await stateOf(json.service.id)).status === 'failed');

@@ -73,7 +73,14 @@ export const sending: BridgePart = (bridge, page) => {
       extraOptions: { id: key },
     };
     if (!canPreview()) delete options.linkPreview;
-    await page.WWebJS.sendMessage(chat, message.text, options);
+    try {
+      await page.WWebJS.sendMessage(chat, message.text, options);
+    } catch (error: any) {
+      // https://github.com/open-wa/wa-automate-nodejs/issues/1916: the page's own word for a file that it cannot read.
+      const detail = bridge.describe(error);
+      if (!message.media || !detail.includes('InvalidMediaFileType')) throw error;
+      return { kind: 'refused', waId, reason: 'media_unreadable', detail };
+    }
     const stored = Msg.get(text(key));
     if (!stored) throw new Error('WhatsApp Web did not store the message');
     return { kind: 'accepted', waId, waKey: text(key), ack: (stored.ack ?? 0) as Ack };
