@@ -10,7 +10,7 @@ import { createAccountStore } from '../../src/store/accounts.ts';
 import { createInstanceStore } from '../../src/store/instances.ts';
 import { createWebhookStore, type StoredEndpoint } from '../../src/store/webhooks.ts';
 import { forEachDatabase, type TestDatabase } from '../support/database.ts';
-import { buildInstance, newId } from '../support/factories.ts';
+import { buildEndpoint, buildInstance } from '../support/factories.ts';
 
 const [oldKey, newKey, otherKey] = ['o'.repeat(40), 'n'.repeat(40), 'x'.repeat(40)];
 const before = createSecrets(oldKey);
@@ -124,10 +124,9 @@ forEachDatabase((open) => {
     const account = await createAccountStore(database).first(Date.now());
     const endpoints = createWebhookStore(database);
     const build = async (patch: Partial<StoredEndpoint>) => {
-      const id = newId();
-      const full: StoredEndpoint = { ...plain, ...patch, id, accountId: account.id };
-      await endpoints.insert(full);
-      return id;
+      const endpoint = buildEndpoint({ ...patch, accountId: account.id });
+      await endpoints.insert(endpoint);
+      return endpoint.id;
     };
     const instances = createInstanceStore(database);
     const sealing = (secrets: ReturnType<typeof createSecrets>) =>
@@ -235,26 +234,3 @@ forEachDatabase((open) => {
     expect(await sealing(after).renew()).toBe(1);
   });
 });
-
-const plain: Omit<StoredEndpoint, 'id' | 'accountId'> = {
-  instanceId: null,
-  isDefault: false,
-  title: null,
-  url: 'http://127.0.0.1:1/',
-  dialect: 'wapbridge',
-  events: ['message.received'],
-  hasSecret: false,
-  sealedSecret: null,
-  oldSecrets: [],
-  headerNames: [],
-  sealedHeaders: null,
-  isOrdered: false,
-  retrySeconds: null,
-  enabled: true,
-  disabledReason: null,
-  failStreak: 0,
-  firstFailureAt: null,
-  exhausted: 0,
-  openUntil: null,
-  createdAt: 1,
-};

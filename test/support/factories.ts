@@ -1,4 +1,5 @@
 import { newOutgoing } from '../../src/core/outgoing.ts';
+import { healthy } from '../../src/core/webhook/schedule.ts';
 import { createIdSource, newWaId } from '../../src/model/ids.ts';
 import type { Instance } from '../../src/model/instance.ts';
 import { parseJid } from '../../src/model/jid.ts';
@@ -7,6 +8,7 @@ import type { ReceivedMessage } from '../../src/whatsapp/client.ts';
 import { createAccountStore } from '../../src/store/accounts.ts';
 import type { Database } from '../../src/store/database.ts';
 import { createInstanceStore } from '../../src/store/instances.ts';
+import type { StoredEndpoint } from '../../src/store/webhooks.ts';
 
 /** Returns a maker of ids for tests. */
 export const newId = createIdSource(() => Date.now());
@@ -46,6 +48,32 @@ export function buildReceived(patch: Partial<ReceivedMessage> = {}): ReceivedMes
     content: { type: 'text', text: 'Sawa' },
     hasMedia: false,
     happenedAt: Date.now(),
+    ...patch,
+  };
+}
+
+/** Returns a webhook endpoint without secrets, for received messages of the whole account, that is not stored yet. */
+export function buildEndpoint(patch: Partial<StoredEndpoint> = {}): StoredEndpoint {
+  return {
+    id: newId(),
+    accountId: 'CUST-0001',
+    instanceId: null,
+    dialect: 'wapbridge',
+    url: 'http://127.0.0.1:1/',
+    title: null,
+    events: ['message.received'],
+    sealedSecret: null,
+    oldSecrets: [],
+    hasSecret: false,
+    headerNames: [],
+    sealedHeaders: null,
+    isDefault: false,
+    isOrdered: false,
+    retrySeconds: null,
+    enabled: true,
+    disabledReason: null,
+    ...healthy,
+    createdAt: Date.now(),
     ...patch,
   };
 }

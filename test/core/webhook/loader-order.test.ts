@@ -2,15 +2,15 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { DeliveryEnd } from '../../../src/core/webhook/delivery.ts';
 import { takeJob } from '../../../src/core/webhook/lane.ts';
 import { createLoader } from '../../../src/core/webhook/loader.ts';
-import { defaultPolicy, healthy } from '../../../src/core/webhook/schedule.ts';
+import { defaultPolicy } from '../../../src/core/webhook/schedule.ts';
 import { settle } from '../../../src/core/webhook/settle.ts';
 import type { Instance } from '../../../src/model/instance.ts';
 import type { GatewayEvent } from '../../../src/model/events.ts';
 import { createDeliveryStore, type DeliveryResult } from '../../../src/store/deliveries.ts';
 import { createEventStore } from '../../../src/store/events.ts';
-import { createWebhookStore, type StoredEndpoint } from '../../../src/store/webhooks.ts';
+import { createWebhookStore } from '../../../src/store/webhooks.ts';
 import { forEachDatabase, type TestDatabase } from '../../support/database.ts';
-import { buildInstance, newId } from '../../support/factories.ts';
+import { buildEndpoint, buildInstance, newId } from '../../support/factories.ts';
 
 forEachDatabase((open) => {
   let opened: TestDatabase;
@@ -27,27 +27,7 @@ forEachDatabase((open) => {
     const endpoints = createWebhookStore(database);
     const deliveries = createDeliveryStore(database);
     const { accountId, id: instanceId } = instance;
-    const endpoint: StoredEndpoint = {
-      id: newId(),
-      accountId,
-      instanceId: null,
-      dialect: 'plain',
-      url: 'http://127.0.0.1:1/hook',
-      title: null,
-      events: ['message.received'],
-      sealedSecret: null,
-      oldSecrets: [],
-      hasSecret: false,
-      headerNames: [],
-      sealedHeaders: null,
-      isDefault: true,
-      isOrdered: false,
-      retrySeconds: null,
-      enabled: true,
-      disabledReason: null,
-      ...healthy,
-      createdAt: Date.now(),
-    };
+    const endpoint = buildEndpoint({ accountId, dialect: 'plain', isDefault: true });
     await endpoints.insert(endpoint);
     const events = [newId(), newId()].map((id): GatewayEvent => ({
       id,

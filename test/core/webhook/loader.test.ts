@@ -1,32 +1,13 @@
 import { expect, it } from 'vitest';
 import { createLane, type Lane } from '../../../src/core/webhook/lane.ts';
 import { createLoader, noteChange, openKeys } from '../../../src/core/webhook/loader.ts';
-import { defaultPolicy, healthy } from '../../../src/core/webhook/schedule.ts';
+import { defaultPolicy } from '../../../src/core/webhook/schedule.ts';
 import type { Delivery, DeliveryStore } from '../../../src/store/deliveries.ts';
 import type { StoredEndpoint, WebhookStore } from '../../../src/store/webhooks.ts';
+import { buildEndpoint } from '../../support/factories.ts';
 
-const endpoint = (patch: Partial<StoredEndpoint>): StoredEndpoint => ({
-  id: 'E1',
-  accountId: 'CUST-0001',
-  instanceId: null,
-  isDefault: false,
-  title: null,
-  url: 'http://127.0.0.1:1/',
-  dialect: 'plain',
-  events: ['message.received'],
-  hasSecret: true,
-  sealedSecret: 'old',
-  oldSecrets: [],
-  headerNames: [],
-  sealedHeaders: null,
-  isOrdered: false,
-  retrySeconds: null,
-  enabled: true,
-  disabledReason: null,
-  createdAt: 1,
-  ...healthy,
-  ...patch,
-});
+const endpoint = (patch: Partial<StoredEndpoint>) =>
+  buildEndpoint({ id: 'E1', dialect: 'plain', hasSecret: true, sealedSecret: 'old', ...patch });
 
 const waiting = { id: 'D1', endpointId: 'E1', orderKey: 'chat' };
 const delivery = {
