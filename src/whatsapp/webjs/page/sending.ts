@@ -10,6 +10,8 @@ export const sending: BridgePart = (bridge, page) => {
   const { report, text } = bridge;
   // A message has its place in the chat once it is in the collection; the next one need not wait until it is on disk as well.
   let queue: Promise<unknown> = Promise.resolve();
+  const patienceMs = 10_000;
+  const mediaPatienceMs = 60_000;
   const known = new Set<string>();
   const onAdded = new Map<string, () => void>();
   /** Messages that were refused before they were told as stored. */
@@ -19,12 +21,22 @@ export const sending: BridgePart = (bridge, page) => {
     for (const message of messages) {
       if (known.has(message.waId)) continue;
       known.add(message.waId);
-      queue = queue.then(() => {
-        const added = new Promise<void>((resolve) => onAdded.set(message.waId, resolve));
-        return Promise.race([added, sendOne(message)]);
-      });
+      queue = queue.then(() => takePlace(message));
     }
   };
+
+  /** Resolves when the message has its place; one that hangs keeps the others waiting no longer than its file could have taken. */
+  function takePlace(message: PageSend): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, message.media ? mediaPatienceMs : patienceMs);
+      const goOn = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      onAdded.set(message.waId, goOn);
+      void sendOne(message).then(goOn);
+    });
+  }
 
   Msg.on('add', (message: any) => {
     if (message.id.fromMe) onAdded.get(message.id.id)?.();
