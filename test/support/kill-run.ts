@@ -12,7 +12,7 @@ interface KillReport {
   kills: number;
   /** Sends that were answered with 200 and "ok": true. */
   accepted: number;
-  /** Accepted, but never arrived at the other phone. */
+  /** Accepted, but never arrived at the other phone; each with how far the gateway says it is. */
   lost: string[];
   /** Of the accepted: to be sent a moment later. */
   scheduled: number;
@@ -126,6 +126,17 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
     if (status === 200) cancelled.add(text);
   }
 
+  /** Says of texts how far they are, and what the gateway wrote meanwhile, for whoever has to find out why. */
+  async function fates(texts: string[]): Promise<string[]> {
+    if (texts.length === 0) return [];
+    process.stdout.write(gateway.output().slice(-20_000));
+    const { json } = await gateway.call('wap_bridge.api.whatsapp.list_messages', { direction: 'out', limit: 500 });
+    const known = new Map(
+      (json.messages as { body: string; status: string }[]).map(({ body, status }) => [body, status] as const),
+    );
+    return texts.map((text) => `${text} ${known.get(text) ?? 'is older'}`);
+  }
+
   const loads = Array.from({ length: senders }, (_, sender) => write(sender));
   try {
     for (let kill = 0; kill < kills; kill += 1) {
@@ -167,7 +178,7 @@ export async function runKills({ kills, databaseUrl }: { kills: number; database
       scheduled: scheduled.size,
       cancelled: cancelled.size,
       resurrected: [...cancelled].filter((text) => arrivals.has(text)),
-      lost: missing(),
+      lost: await fates(missing()),
       doubled: [...arrivals].filter(([, ids]) => ids.size > 1).map(([text]) => text),
       received: written.size,
       untold: untold(),
