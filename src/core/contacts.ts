@@ -1,7 +1,7 @@
 import { GatewayError } from '../model/errors.ts';
 import type { Instance } from '../model/instance.ts';
 import { type Jid, jidServer } from '../model/jid.ts';
-import { parseAddress } from '../model/phone.ts';
+import { parseRecipient } from '../model/phone.ts';
 import type { Caller } from '../model/token.ts';
 import { homeCountry } from './country.ts';
 import type { Features } from './features.ts';
@@ -59,7 +59,7 @@ async function checkOne(
   ask: (jid: Jid) => Promise<Jid | null>,
 ): Promise<NumberCheck> {
   try {
-    const address = parseAddress(number, country);
+    const address = parseRecipient(number, country);
     if (jidServer(address) === 'g.us') return { number, jid: address, onWhatsApp: true };
     const jid = await ask(address);
     return { number, jid, onWhatsApp: jid !== null };

@@ -4,7 +4,7 @@ import { featureOf } from '../model/features.ts';
 import type { Instance, InstanceState } from '../model/instance.ts';
 import { bareMessageId, isGroup, type Jid } from '../model/jid.ts';
 import type { FailureReason, Message, MessageState, Priority } from '../model/message.ts';
-import { parseAddress } from '../model/phone.ts';
+import { parseRecipient } from '../model/phone.ts';
 import type { Clock } from '../model/time.ts';
 import type { Caller } from '../model/token.ts';
 import type { Database } from '../store/database.ts';
@@ -92,7 +92,7 @@ export function createMessages(deps: MessagesDeps): Messages {
         'instance_not_ready',
         `Instance ${instance.id} is not linked to WhatsApp (it is ${instance.state})`,
       );
-    const chat = parseAddress(input.to, homeCountry(input.country, instance, deps.defaultCountry));
+    const chat = parseRecipient(input.to, homeCountry(input.country, instance, deps.defaultCountry));
     const content = await prepareContent(caller.accountId, input.content);
     if (sendAt === null && !input.queueUnlinked) await deps.features.require(instance.id, featureOf(content));
     if (sendAt !== null && isMediaContent(content)) await deps.keepMedia(content.media.mediaId, sendAt);

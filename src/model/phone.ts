@@ -5,7 +5,7 @@ import {
   parsePhoneNumberFromString,
 } from 'libphonenumber-js/min';
 import { GatewayError } from './errors.ts';
-import { type Jid, parseJid, phoneJid } from './jid.ts';
+import { type Jid, jidServer, parseJid, phoneJid } from './jid.ts';
 
 /** Tells whether the text is a country that numbers can be resolved by: ISO 3166-1 alpha-2, e.g. `TZ`. */
 export function isCountry(text: string): text is CountryCode {
@@ -55,6 +55,21 @@ export function parseAddress(text: string, defaultCountry: string | null): Jid {
       details: { number: text },
     });
   return phoneJid(phone);
+}
+
+/**
+ * Returns the address that a caller wants to write to: as `parseAddress`, but no status and no broadcast list, which are no chats.
+ * @throws GatewayError invalid_number, naming the number
+ */
+export function parseRecipient(text: string, defaultCountry: string | null): Jid {
+  const jid = parseAddress(text, defaultCountry);
+  if (jidServer(jid) === 'broadcast')
+    throw new GatewayError(
+      'invalid_number',
+      `${jid} is no chat: messages go to a phone number, a person or a group, not to a status or a broadcast list`,
+      { details: { number: text } },
+    );
+  return jid;
 }
 
 /** Returns the numbers of a text that may hold several, split at `,` `;` `/` and line breaks (frappe-wire 2.6). */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../src/model/errors.ts';
-import { countryOfPhone, parseAddress, parsePhone, splitNumbers } from '../../src/model/phone.ts';
+import { countryOfPhone, parseAddress, parsePhone, parseRecipient, splitNumbers } from '../../src/model/phone.ts';
 
 describe('a phone number', () => {
   it.each([
@@ -66,5 +66,12 @@ describe('an address', () => {
   it('that is neither is an error naming it', () => {
     expect(() => parseAddress('abc', 'TZ')).toThrow(GatewayError);
     expect(() => parseAddress('abc', 'TZ')).toThrow('abc is not a valid phone number');
+  });
+
+  it('to write to is no status and no broadcast list', () => {
+    for (const text of ['status@broadcast', '1700000000@broadcast'])
+      expect(() => parseRecipient(text, 'TZ')).toThrow(`${text} is no chat: `);
+    expect(parseRecipient('0757123456', 'TZ')).toBe('255757123456@c.us');
+    expect(parseRecipient('120363041234567890@newsletter', null)).toBe('120363041234567890@newsletter');
   });
 });
