@@ -22,6 +22,16 @@ const extended = Joi.extend(
     }),
   }),
   (joi) => ({
+    type: 'words',
+    base: joi.array(),
+    coerce: { from: 'string', method: (value: string) => ({ value: wordsOf(value) }) },
+    jsonSchema: (schema: Joi.Schema, result: Record<string, unknown>) => ({
+      ...result,
+      type: 'array',
+      ...items(schema),
+    }),
+  }),
+  (joi) => ({
     type: 'rows',
     base: joi.any(),
     messages: { 'rows.base': '{{#label}} must be a list' },
@@ -40,6 +50,7 @@ const extended = Joi.extend(
   record(): Joi.ObjectSchema;
   text(): Joi.StringSchema;
   list(): Joi.ArraySchema;
+  words(): Joi.ArraySchema;
   rows(): Joi.ObjectSchema<Rows>;
 };
 
@@ -58,9 +69,10 @@ export function list(): Joi.ArraySchema {
   return extended.list();
 }
 
-/** Returns a schema of a list of these words, or one of them; the refusal names, once, what is unknown and what there is. */
+/** Returns a schema of a list of these words, also as one text with commas, as forms carry it; the refusal names, once, what is unknown and what there is. */
 export function choices(noun: string, words: readonly string[]): Joi.ArraySchema {
-  return list()
+  return extended
+    .words()
     .items(Joi.string().trim().lowercase())
     .single()
     .min(1)
@@ -91,6 +103,15 @@ export function record<T extends object>(keys: Joi.StrictSchemaMap<T>): Joi.Obje
 
 function listOf(value: string): unknown {
   return value.trimStart().startsWith('[') ? jsonOr(value) : value;
+}
+
+function wordsOf(value: string): unknown {
+  const list = listOf(value);
+  if (typeof list !== 'string' || !list.includes(',')) return list;
+  return list
+    .split(',')
+    .map((word) => word.trim())
+    .filter(Boolean);
 }
 
 function recordOf(value: string): unknown {

@@ -63,6 +63,18 @@ it('makes, lists, changes, tests and removes webhooks', async () => {
   expect(await call('delete_webhook', { webhook_id })).toMatchObject({ status: 404 });
 });
 
+it.each(['create_webhook', 'set_webhook'])('%s takes events as one text with commas', async (method) => {
+  const made = (events: unknown) => call(method, { url: receiver.url, events });
+  expect(await made('message.received, Message.Status,')).toMatchObject({
+    events: ['message.received', 'message.status'],
+  });
+  expect(await made('message.received,all')).toMatchObject({ events: ['*'] });
+  const refused = await made('message.received,nothing');
+  expect(refused.status).toBe(417);
+  expect(JSON.stringify(refused.json)).toContain('There is no event nothing: choose from');
+  expect((await made(' , ')).status).toBe(417);
+});
+
 it('sets, shows and takes back when a webhook is tried again', async () => {
   const { webhook_id, retry_seconds } = await call('create_webhook', { url: receiver.url });
   expect(retry_seconds).toBeNull();
