@@ -198,6 +198,20 @@ describe('lockDataDir', () => {
     await (await lockDataDir(dir)).release();
   });
 
+  it('makes the folder and those above it', async () => {
+    await (await lockDataDir(join(dir, 'a', 'b'))).release();
+    expect(existsSync(join(dir, 'a', 'b'))).toBe(true);
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'says that the folder cannot be made, also where trying again has no end',
+    async () => {
+      await writeFile(join(dir, 'file'), '');
+      for (const place of [join(dir, 'file', 'data'), '/proc/data'])
+        await expect(lockDataDir(place)).rejects.toThrow(`The data folder ${place} cannot be made: `);
+    },
+  );
+
   it('takes over from a process that was killed', async () => {
     const holder = await startHolder();
     await expect(lockDataDir(dir)).rejects.toThrow(`process ${holder.pid}`);

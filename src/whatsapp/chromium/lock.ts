@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -42,7 +42,6 @@ const halfWrittenMs = 5_000;
  */
 export async function takeLock(path: string, options: LockOptions): Promise<Lock> {
   const owner = options.owner ?? thisProcess();
-  await mkdir(dirname(path), { recursive: true });
   for (;;) {
     const last = (await generations(path)).at(-1) ?? 0;
     if (last > 0) await refuseWhileHeld(fileOf(path, last), owner, options);

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readlink, realpath, rm } from 'node:fs/promises';
+import { mkdir, readdir, readlink, realpath, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,9 +10,14 @@ import { commandLine, killAll, processIds, processTree, signal } from './process
 
 /**
  * Claims the data folder for this process: two gateways on one folder would send everything twice and break the browser profiles.
- * @throws Error with a sentence that names the process which holds it
+ * @throws Error with a sentence that names the process which holds it, or says why the folder cannot be made
  */
-export function lockDataDir(dataDir: string): Promise<Lock> {
+export async function lockDataDir(dataDir: string): Promise<Lock> {
+  await makeDir(resolve(dataDir)).catch((error: unknown) => {
+    throw new Error(`The data folder ${resolve(dataDir)} cannot be made: ${reasonOf(error)}. Set another DATA_DIR`, {
+      cause: error,
+    });
+  });
   return takeLock(dataDirLock(dataDir), {
     refusal: ({ pid, host }, file) =>
       `Another gateway (process ${pid} on ${host}) uses the data folder ${resolve(dataDir)}: stop it first, or set another DATA_DIR. ` +
@@ -23,6 +28,17 @@ export function lockDataDir(dataDir: string): Promise<Lock> {
 /** Returns the gateway that holds the data folder, null when none does. */
 export function dataDirHolder(dataDir: string): Promise<LockOwner | null> {
   return holderOf(dataDirLock(dataDir));
+}
+
+/** Makes a folder and those above it. Not by `recursive`, which tries for ever where a file system refuses with ENOENT, as `/proc` does. */
+async function makeDir(dir: string): Promise<void> {
+  const found = await stat(dir).catch(() => null);
+  if (found?.isDirectory()) return;
+  if (dirname(dir) !== dir) await makeDir(dirname(dir));
+  await mkdir(dir).catch(async (error: unknown) => {
+    // Somebody else may have made it meanwhile.
+    if (!(await stat(dir).catch(() => null))?.isDirectory()) throw error;
+  });
 }
 
 function dataDirLock(dataDir: string): string {
