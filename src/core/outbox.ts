@@ -166,7 +166,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   async function drain(instanceId: string, timeoutMs: number): Promise<boolean> {
     const lane = lanes.of(instanceId);
     lane.draining = true;
-    for (let waitedMs = 0; lane.inFlight.size + lane.reserved > 0; waitedMs += drainPollMs) {
+    // What is being taken from the queue is handed over all the same.
+    for (let waitedMs = 0; lane.pumping || lane.inFlight.size + lane.reserved > 0; waitedMs += drainPollMs) {
       if (waitedMs >= timeoutMs) return false;
       await clock.sleep(drainPollMs);
     }

@@ -95,6 +95,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     awaited.delete(instanceId);
     await sessions.get(instanceId)?.stop(async ({ client, readyAt }) => {
       if (readyAt === null) return;
+      // What the page has sent by then is known; what it was not handed waits for the next link.
+      await outbox.drain(instanceId, limits.logoutDrainMs);
       await client
         .logout()
         .catch((error: unknown) =>

@@ -71,6 +71,25 @@ forEachDatabaseAndRepeated((open) => {
 
   const texts = () => client.sent.map((message) => (message.content.type === 'text' ? message.content.text : ''));
 
+  it('drains what is just being taken from the queue, too', async () => {
+    const message = await add();
+    const claimNext = messages.claimNext;
+    let isAsked = false;
+    let answer: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    messages.claimNext = async (query) => {
+      isAsked = true;
+      await answered;
+      return claimNext(query);
+    };
+    const isReady = outbox.instanceReady(instance.id, client);
+    await until('the queue is read', () => isAsked);
+    setImmediate(answer);
+    expect(await outbox.drain(instance.id, 6_000_000)).toBe(true);
+    expect(client.sent.map(({ waId }) => waId)).toEqual([message.waId]);
+    await isReady;
+  });
+
   it('keeps messages while the instance is away and sends them in order when it comes', async () => {
     const first = await add({ content: { type: 'text', text: 'one' } });
     const second = await add({ content: { type: 'text', text: 'two' } });

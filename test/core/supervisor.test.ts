@@ -224,6 +224,14 @@ it('leaves the telling of a logout to whoever has asked for it', async () => {
   expect(removed).toEqual(['/nowhere/A']);
 });
 
+it('lets what is on its way be answered before a logout', async () => {
+  const { client } = await bringUp('A');
+  let before: string[] = [];
+  client.logout = async () => void (before = [...drained]);
+  await supervisor.logout('A');
+  expect(before).toEqual(['A']);
+});
+
 it('waits for a passkey that WhatsApp asks for, whatever codes are made behind its screen', async () => {
   start('A');
   await born(1);

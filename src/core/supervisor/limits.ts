@@ -30,6 +30,8 @@ export interface SupervisionLimits {
   writeRetryMs: number;
   /** How long a planned restart waits for the sends on the way. */
   drainMs: number;
+  /** The same before a logout, which somebody waits for. */
+  logoutDrainMs: number;
   /** How long a browser must have been ready before it may be restarted for its memory. */
   recycleAfterMs: number;
 }
@@ -50,5 +52,6 @@ export const usualLimits: SupervisionLimits = {
   inspectEveryMs: 3_600_000,
   writeRetryMs: 5_000,
   drainMs: 120_000,
+  logoutDrainMs: 5_000,
   recycleAfterMs: 1_800_000,
 };

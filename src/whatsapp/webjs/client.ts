@@ -41,6 +41,8 @@ const callTimeoutMs = 30_000;
 const mediaTimeoutMs = 120_000;
 /** WhatsApp Web itself gives the network 3 s, and then forgets everything it has. */
 const logoutTimeoutMs = 20_000;
+/** The page that comes after a logout loads at first, and keeps the browser from closing; its profile is of no use any more. */
+const logoutStopMs = 2_000;
 const retestPausesMs = [5_000, 30_000, 300_000];
 
 /** Returns the factory of clients that drive WhatsApp Web through whatsapp-web.js in a browser of their own. */
@@ -187,7 +189,7 @@ function createWebjsClient({ launch, web, onEvent, ...options }: ClientDeps): Wh
           'WhatsApp Web does not answer',
         );
       } finally {
-        await stop(10_000);
+        await stop(logoutStopMs);
       }
     },
 
