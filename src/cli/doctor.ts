@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { freeBytes } from '../core/disk.ts';
@@ -7,7 +7,7 @@ import { createDatabase } from '../store/database.ts';
 import { version } from '../version.ts';
 import { findBrowser } from '../whatsapp/chromium/find.ts';
 import { sandboxPossible } from '../whatsapp/chromium/flags.ts';
-import { dataDirHolder } from '../whatsapp/chromium/profile.ts';
+import { dataDirHolder, makeDir } from '../whatsapp/chromium/profile.ts';
 import { tryBrowser } from '../whatsapp/chromium/trial.ts';
 import type { Command, Context } from './command.ts';
 import { withoutPassword } from './config.ts';
@@ -70,7 +70,7 @@ const leastFreeBytes = 512 * 1024 * 1024;
 async function checkDataDir({ dataDir }: Config): Promise<string> {
   const trial = join(dataDir, `.doctor-${process.pid}`);
   try {
-    await mkdir(dataDir, { recursive: true });
+    await makeDir(dataDir);
     await writeFile(trial, 'x');
     await rm(trial);
   } catch (error) {

@@ -274,6 +274,12 @@ describe('migrate', () => {
 });
 
 describe('doctor', () => {
+  it.runIf(process.platform === 'linux')('says that the data folder cannot be made', async () => {
+    const { status, out } = await cli(['doctor'], { ...env, DATA_DIR: '/proc/data' });
+    expect(status).toBe(1);
+    expect(out).toContain('/proc/data cannot be written (ENOENT');
+  });
+
   it('finds all well, starts the browser, and names the gateway that holds the data folder', async () => {
     const lock = await lockDataDir(dir);
     const { status, out } = await cli(['doctor'], env);

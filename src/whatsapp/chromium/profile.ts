@@ -31,7 +31,7 @@ export function dataDirHolder(dataDir: string): Promise<LockOwner | null> {
 }
 
 /** Makes a folder and those above it. Not by `recursive`, which tries for ever where a file system refuses with ENOENT, as `/proc` does. */
-async function makeDir(dir: string): Promise<void> {
+export async function makeDir(dir: string): Promise<void> {
   const found = await stat(dir).catch(() => null);
   if (found?.isDirectory()) return;
   if (dirname(dir) !== dir) await makeDir(dirname(dir));
