@@ -20,7 +20,7 @@ interface Work {
 }
 
 const retryMs = 1_000;
-const mostRetryMs = 30_000;
+const mostRetryMs = 5_000;
 
 /** Returns the work of one page. */
 export function createWork(input: {
