@@ -18,6 +18,17 @@ export function required(input: object, name: keyof typeof aliases): string {
   throw missing(name);
 }
 
+/** Returns by what a call names its instance; neither is needed where there is only one. */
+export function instanceOf(input: { instance_id?: string; from_number?: string }): {
+  instanceId?: string;
+  fromNumber?: string;
+} {
+  return {
+    ...(input.instance_id !== undefined && { instanceId: input.instance_id }),
+    ...(input.from_number !== undefined && { fromNumber: input.from_number }),
+  };
+}
+
 /** Returns the error of a parameter that is not there or empty. */
 export function missing(name: string): GatewayError {
   return new GatewayError('invalid_input', `${name} is required`, { details: { [name]: `${name} is required` } });

@@ -4,6 +4,7 @@ import type { Core } from '../../core.ts';
 import { optOutsAnswer, pacingAnswer, pacingSetAnswer, phonesAnswer, wordsAnswer } from '../answers/campaigns.ts';
 import { listOptOutsInput, optOutWordsInput, optOutsInput, pacingOfInput, setPacingInput } from '../campaign-inputs.ts';
 import { pacingOf, presentPacing } from '../campaign-plan.ts';
+import { instanceOf } from '../names.ts';
 import { time } from '../present.ts';
 
 const campaigns = '/api/method/wap_bridge.api.campaigns';
@@ -107,14 +108,4 @@ export function bulkSettingsRoutes(core: Pick<Core, 'campaigns' | 'instances' | 
       },
     }),
   ];
-}
-
-function instanceOf(input: { instance_id?: string; from_number?: string }): {
-  instanceId?: string;
-  fromNumber?: string;
-} {
-  return {
-    ...(input.instance_id !== undefined && { instanceId: input.instance_id }),
-    ...(input.from_number !== undefined && { fromNumber: input.from_number }),
-  };
 }

@@ -24,7 +24,7 @@ import {
 import { planOf } from '../campaign-plan.ts';
 import { listRequestHash } from '../hash.ts';
 import { mediaOf } from '../media-source.ts';
-import { missing } from '../names.ts';
+import { instanceOf, missing } from '../names.ts';
 import { presentCampaign, presentReceipt, presentRecipient, presentSimulation } from '../present-campaign.ts';
 import { recipientsOf } from '../recipients.ts';
 
@@ -208,11 +208,4 @@ function campaignOf(
 
 function known(variables: NonNullable<CreateCampaignInput['variables']>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== null));
-}
-
-function instanceOf(input: CampaignBody): { instanceId?: string; fromNumber?: string } {
-  return {
-    ...(input.instance_id !== undefined && { instanceId: input.instance_id }),
-    ...(input.from_number !== undefined && { fromNumber: input.from_number }),
-  };
 }

@@ -22,7 +22,7 @@ import {
 import { toWhatsAppText } from '../markup.ts';
 import { mediaOf } from '../media-source.ts';
 import { momentOf, homeZone } from '../moment.ts';
-import { missing, required } from '../names.ts';
+import { instanceOf, missing, required } from '../names.ts';
 import { priorityOf } from '../otp.ts';
 import { presentNumber, presentSend } from '../present.ts';
 import { createReceivers } from '../receivers.ts';
@@ -172,14 +172,4 @@ function timingOf(
 
 function isPriority(text: string | undefined): text is PriorityName {
   return text !== undefined && Object.hasOwn(priorityNames, text);
-}
-
-function instanceOf(input: { instance_id?: string; from_number?: string }): {
-  instanceId?: string;
-  fromNumber?: string;
-} {
-  return {
-    ...(input.instance_id !== undefined && { instanceId: input.instance_id }),
-    ...(input.from_number !== undefined && { fromNumber: input.from_number }),
-  };
 }
