@@ -158,8 +158,19 @@ def forget(contact: str):
 	frappe.db.set_value(DOCTYPE, {"contact": contact}, {"contact": None, "linked_doctype": None, "linked_name": None})
 
 
+def enqueue_index_all():
+	"""Makes the numbers of all Contacts findable in the background: one job, however often it is asked for."""
+	frappe.enqueue(
+		"wap_bridge.directory.index_all",
+		queue="long",
+		job_id="wapbridge-index-contacts",
+		deduplicate=True,
+		enqueue_after_commit=True,
+	)
+
+
 def index_all(batch: int = 500):
-	"""Makes the numbers of all Contacts findable; runs once in the background, when the app is switched on."""
+	"""Makes the numbers of all Contacts findable."""
 	last = ""
 	while names := frappe.get_all("Contact", filters={"name": (">", last)}, order_by="name", limit=batch, pluck="name"):
 		for name in names:

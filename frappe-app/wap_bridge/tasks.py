@@ -5,8 +5,6 @@ import frappe
 from wap_bridge import connection
 from wap_bridge.transport import GatewayError
 
-LOG_EVENTS_DAYS = 30
-
 
 def flush_outbox():
 	"""Every minute: messages that are due, and files that could not be fetched."""

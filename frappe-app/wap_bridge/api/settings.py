@@ -4,7 +4,7 @@ import frappe
 from frappe import _
 from frappe.utils import now_datetime
 
-from wap_bridge import connection, instances, sms_settings, webhook_registration
+from wap_bridge import connection, directory, instances, sms_settings, webhook_registration
 from wap_bridge.sending import MANAGERS
 from wap_bridge.transport import GatewayError
 from wap_bridge.wire.payload import harmless
@@ -116,13 +116,7 @@ def webhook_health() -> dict:
 def index_contacts() -> dict:
 	"""Makes the numbers of all Contacts findable again, in the background."""
 	frappe.only_for(MANAGERS)
-	frappe.enqueue(
-		"wap_bridge.directory.index_all",
-		queue="long",
-		job_id="wapbridge-index-contacts",
-		deduplicate=True,
-		enqueue_after_commit=True,
-	)
+	directory.enqueue_index_all()
 	return {"ok": True}
 
 

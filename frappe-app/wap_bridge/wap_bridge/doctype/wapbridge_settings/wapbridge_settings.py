@@ -5,6 +5,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
+from wap_bridge import directory
 from wap_bridge.gateway import Gateway
 from wap_bridge.transport import GatewayError
 
@@ -28,10 +29,4 @@ class WapBridgeSettings(Document):
 		before = self.get_doc_before_save()
 		country_changed = bool(before) and before.default_country != self.default_country
 		if self.enabled and (not self.contacts_indexed_on or country_changed):
-			frappe.enqueue(
-				"wap_bridge.directory.index_all",
-				queue="long",
-				job_id="wapbridge-index-contacts",
-				deduplicate=True,
-				enqueue_after_commit=True,
-			)
+			directory.enqueue_index_all()
