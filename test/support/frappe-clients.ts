@@ -1,14 +1,9 @@
 import { Agent, request } from 'undici';
 
-/** What a call of frappe-js-sdk rejects with: the answer's body, spread, and more. */
-export interface SdkError {
-  httpStatus: number;
-  message: string;
-  exception: string;
-  [field: string]: unknown;
-}
-
-/** frappe-js-sdk 1.14 in shape: JSON bodies, queries with JSON inside, whole bodies back (frappe-wire 1.6). */
+/**
+ * frappe-js-sdk 1.14 in shape: JSON bodies, queries with JSON inside, whole bodies back (frappe-wire 1.6); a call rejects with the
+ * answer's body, spread, and `httpStatus`, `message`, `exception`.
+ */
 export function createJsSdk(url: string, token: string) {
   async function send(
     method: string,

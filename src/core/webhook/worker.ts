@@ -63,7 +63,6 @@ const globalConcurrency = 64;
 /** Below this many loaded deliveries the next ones are loaded. */
 const lowWater = 48;
 const maxBodyBytes = 32 * 1024 * 1024;
-/** Deliveries that nobody announced (another process wrote them) are found by looking. */
 const loadRetryMs = 1000;
 
 /** Returns the worker. */
@@ -247,7 +246,7 @@ export function createWebhookWorker(deps: WorkerDeps): WebhookWorker {
     }
   }
 
-  /** Endpoints may be changed, and deliveries written, by another process. */
+  /** Endpoints may be changed, and deliveries written, by another process: nobody announces that, it is found by looking. */
   async function scan(): Promise<void> {
     for (const endpoint of await endpoints.enabled()) {
       const lane = lanes.get(endpoint.id);
