@@ -14,6 +14,7 @@ import { type ContentType, createLanes, type HeldTypes, type Lane } from './outb
 import { createRecovery } from './outbox/recovery.ts';
 import { createSending } from './outbox/sending.ts';
 import { createSettling } from './outbox/settling.ts';
+import { createSuspects } from './outbox/suspects.ts';
 import { createTimetable } from './outbox/timetable.ts';
 import { createWithdrawals, type Undo } from './outbox/withdrawals.ts';
 
@@ -80,6 +81,8 @@ interface OutboxDeps {
   log: Logger;
   /** Pause before the second attempt; it grows with each. Default 2 s. */
   retryDelayMs?: number;
+  /** How long a page must have stood before it gets what was on its way at the end of several others. Default 30 s. */
+  steadyMs?: number;
 }
 
 const nothing: ReadonlySet<ContentType> = new Set();
@@ -98,6 +101,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     clock,
     log,
     retryDelayMs = 2_000,
+    steadyMs = 30_000,
   } = deps;
   const lanes = createLanes(held, clock);
   /** How many undecided commits are dealt with. */
@@ -116,7 +120,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     clock,
     log,
   });
-  const recovery = createRecovery({ messages, changes, endings, held, note: timetable.note, clock, log });
+  const recovery = createRecovery({ messages, changes, endings, lanes, note: timetable.note, clock, log });
+  const suspects = createSuspects({ lanes, recovery, dispatch: sending.dispatch, clock, log, steadyMs });
 
   function added(rows: Message[]): void {
     for (const message of rows) {
@@ -138,14 +143,17 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     await lanes.quiet(instanceId);
     if (lane.turn !== turn) return;
     lane.inFlight.clear();
+    lane.suspects.clear();
     if (!(await changes.flush())) throw new Error('what became of messages is not written yet');
-    const again = await recovery.interrupted(instanceId);
+    const found = await recovery.interrupted(instanceId, client);
     // The page may have gone in the meantime.
     if (lane.turn !== turn) return;
     lane.client = client;
     lane.draining = false;
     lane.hasQueued = true;
-    if (again.length > 0) await sending.dispatch(instanceId, await recovery.sendable(instanceId, client, again));
+    suspects.hold(instanceId, found.suspects);
+    if (found.again.length > 0)
+      await sending.dispatch(instanceId, await recovery.sendable(instanceId, client, found.again));
     sending.queued(instanceId);
     await recovery
       .reconcile(instanceId, client)
@@ -160,6 +168,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     lane.turn += 1;
     lane.client = null;
     lane.inFlight.clear();
+    lane.suspects.clear();
     follower?.gone(instanceId);
   }
 
@@ -203,12 +212,13 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     lane.pumping = true;
     try {
       if (!(await changes.flush())) throw new Error('what became of messages is not written yet');
-      const strays = (await messages.interrupted(instanceId)).filter(({ waId }) => !lane.inFlight.has(waId));
-      const again = await messages.claimAgain(strays.map(({ id }) => id));
-      if (again.length > 0) log.warn({ instance: instanceId, count: again.length }, 'messages were taken up again');
-      const sendable = again.length > 0 ? await recovery.sendable(instanceId, client, again) : [];
+      const strays = await recovery.interrupted(instanceId, client);
+      const sendable = strays.again.length > 0 ? await recovery.sendable(instanceId, client, strays.again) : [];
       // A page that came meanwhile has taken them up itself.
-      if (lane.turn === turn) void sending.dispatch(instanceId, sendable);
+      if (lane.turn === turn) {
+        suspects.hold(instanceId, strays.suspects);
+        void sending.dispatch(instanceId, sendable);
+      }
     } finally {
       lane.pumping = false;
     }

@@ -41,8 +41,8 @@ export interface MessageStore {
   requeue(messages: readonly Message[]): Promise<Message[]>;
   /** Returns messages left in `sending` by a gateway that ended, oldest first. */
   interrupted(instanceId: string): Promise<Message[]>;
-  /** Counts another attempt of those that are in `sending`, and returns them. */
-  claimAgain(ids: string[]): Promise<Message[]>;
+  /** Counts another attempt of those that are in `sending`, but for those in `counted`, and returns them all, oldest first. */
+  claimAgain(ids: string[], counted?: ReadonlySet<string>): Promise<Message[]>;
   /** Returns outgoing messages whose last known ack may be out of date. */
   unsettled(input: { instanceId: string; sinceAt: number; limit: number }): Promise<Message[]>;
   /** Moves messages on when the ack is news; returns the rows that changed and have been announced. */
@@ -148,13 +148,14 @@ export function createMessageStore(database: Database): MessageStore {
 
     interrupted: (instanceId) => read(table().where({ instance_id: instanceId, state: 'sending' }).orderBy('id')),
 
-    async claimAgain(ids) {
+    async claimAgain(ids, counted = new Set()) {
       if (ids.length === 0) return [];
+      const uncounted = ids.filter((id) => !counted.has(id));
       return database.transaction(async (trx) => {
-        const begun = table(trx).whereIn('id', ids).where({ state: 'sending' });
-        const rows = await read(begun.clone().orderBy('id').forUpdate());
-        await begun.increment('attempts', 1);
-        return rows.map((message) => ({ ...message, attempts: message.attempts + 1 }));
+        const begun = (some: string[]) => table(trx).whereIn('id', some).where({ state: 'sending' });
+        const rows = await read(begun(ids).orderBy('id').forUpdate());
+        if (uncounted.length > 0) await begun(uncounted).increment('attempts', 1);
+        return rows.map((message) => ({ ...message, attempts: message.attempts + (counted.has(message.id) ? 0 : 1) }));
       });
     },
 

@@ -11,23 +11,20 @@ interface HandOver {
   missing: { message: Message; detail: string }[];
 }
 
-/** How often a message is handed to the page at most. */
-export const maxAttempts = 5;
-
 /** Returns what turns messages into what the page is handed, files included; a database that is away is waited for. */
 export function createHandOver(readBase64: (mediaId: string) => Promise<string>, clock: Pick<Clock, 'sleep'>) {
-  async function toClientMessage(message: Message): Promise<ClientMessage> {
+  async function toClientMessage(message: Message, retry: boolean): Promise<ClientMessage> {
     const content = message.content as OutgoingContent;
-    const common = { waId: message.waId, chat: message.chat, content, retry: message.attempts > 1 };
+    const common = { waId: message.waId, chat: message.chat, content, retry };
     if (!isMediaContent(content)) return common;
     return { ...common, mediaBase64: await outlastOutage(clock, () => readBase64(content.media.mediaId)) };
   }
 
-  return async (messages: readonly Message[]): Promise<HandOver> => {
+  return async (messages: readonly Message[], isRetry: (message: Message) => boolean): Promise<HandOver> => {
     const result: HandOver = { ready: [], missing: [] };
     for (const message of messages) {
       try {
-        result.ready.push(await toClientMessage(message));
+        result.ready.push(await toClientMessage(message, isRetry(message)));
       } catch (error) {
         result.missing.push({ message, detail: reasonOf(error) });
       }

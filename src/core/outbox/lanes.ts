@@ -7,7 +7,9 @@ import type { WhatsAppClient } from '../../whatsapp/client.ts';
 export interface Lane {
   client: WhatsAppClient | null;
   /** By WhatsApp id: handed to the page, no outcome yet. */
-  inFlight: Map<string, { message: Message; deadlineAt: number }>;
+  inFlight: Map<string, InFlight>;
+  /** By WhatsApp id: on their way at the end of several pages, and not handed to this one yet. */
+  suspects: Map<string, Message>;
   /** Admitted, but not committed yet. */
   reserved: number;
   /** False only when the table is known to hold no queued row. */
@@ -19,6 +21,14 @@ export interface Lane {
   turn: number;
   /** The instance is deleted: what is still written for it is not sent. */
   isDeleted: boolean;
+}
+
+/** A message that the page has. */
+export interface InFlight {
+  message: Message;
+  /** How often this page has said that it went wrong. */
+  errors: number;
+  deadlineAt: number;
 }
 
 /** A kind of content that can be sent. */
@@ -53,6 +63,7 @@ export function createLanes(held: HeldTypes, clock: Pick<Clock, 'sleep'>): Lanes
       lane = {
         client: null,
         inFlight: new Map(),
+        suspects: new Map(),
         reserved: 0,
         hasQueued: true,
         pumping: false,

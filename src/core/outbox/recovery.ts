@@ -1,18 +1,23 @@
 import type { Logger } from 'pino';
+import { reasonOf } from '../../model/errors.ts';
 import type { Message } from '../../model/message.ts';
 import type { Clock } from '../../model/time.ts';
 import { type DueMessage, dueOf } from '../../store/message-due.ts';
 import type { MessageStore } from '../../store/messages.ts';
 import type { WhatsAppClient } from '../../whatsapp/client.ts';
 import type { MessageChanges } from './changes.ts';
-import { maxAttempts } from './hand-over.ts';
-import type { HeldTypes } from './lanes.ts';
+import type { Lanes } from './lanes.ts';
 import type { Endings } from './endings.ts';
 
 /** Makes good what was interrupted, when an instance comes back. */
-interface Recovery {
-  /** Returns what a former page may or may not have sent; it is sent again with the same id, and counted. */
-  interrupted(instanceId: string): Promise<Message[]>;
+export interface Recovery {
+  /**
+   * Finds what a former page may or may not have sent, and what nobody holds. `again` is counted, and to be sent again with the same id;
+   * `suspects` are to be handed over one by one. What is hopeless or too late is only looked up, and then ended.
+   */
+  interrupted(instanceId: string, client: WhatsAppClient): Promise<{ again: Message[]; suspects: Message[] }>;
+  /** Counts that a page gets these messages, once for each page; returns those that are still on their way. */
+  claim(client: WhatsAppClient, rows: readonly Message[]): Promise<Message[]>;
   /** Returns those that the page can send; the others go back to the queue, unless they went out before. */
   sendable(instanceId: string, client: WhatsAppClient, rows: Message[]): Promise<Message[]>;
   /** Reads from the page the acks that came while the gateway was away. */
@@ -23,7 +28,7 @@ interface RecoveryDeps {
   messages: Pick<MessageStore, 'interrupted' | 'claimAgain' | 'requeue' | 'unsettled'>;
   changes: Pick<MessageChanges, 'acked'>;
   endings: Pick<Endings, 'end'>;
-  held: HeldTypes;
+  lanes: Pick<Lanes, 'of' | 'held'>;
   /** Takes note of times at which something happens to messages. */
   note(due: readonly DueMessage[]): void;
   clock: Clock;
@@ -33,25 +38,65 @@ interface RecoveryDeps {
 const reconcileMs = 3 * 86_400_000;
 const reconciledAtOnce = 500;
 
+/** Whose page ended so often is handed over alone: one of those beside it may be what pages do not outlive. */
+const suspectAfter = 4;
+/** Whose page ended even so is not sent again. */
+const hopelessAfter = 5;
+
 /** Returns what makes good. */
 export function createRecovery(deps: RecoveryDeps): Recovery {
-  const { messages, changes, endings, held, note, clock, log } = deps;
+  const { messages, changes, endings, lanes, note, clock, log } = deps;
+  /** Ids of what each page was given here. A line that drops and comes back says nothing against a message that the page is at. */
+  const given = new WeakMap<WhatsAppClient, Set<string>>();
+
+  function givenTo(client: WhatsAppClient): Set<string> {
+    const ids = given.get(client) ?? new Set();
+    given.set(client, ids);
+    return ids;
+  }
+
+  async function claim(client: WhatsAppClient, rows: readonly Message[]): Promise<Message[]> {
+    const ids = rows.map(({ id }) => id);
+    const claimed = await messages.claimAgain(ids, givenTo(client));
+    for (const id of ids) givenTo(client).add(id);
+    return claimed;
+  }
+
+  /** Ends messages that are not sent again, but for those that the page has. */
+  async function giveUp(instanceId: string, client: WhatsAppClient, rows: Message[]): Promise<void> {
+    if (rows.length === 0) return;
+    const found = await client.find(rows.map(({ waId, chat }) => ({ waId, chat }))).catch((error: unknown) => {
+      log.warn({ instance: instanceId, error: reasonOf(error) }, 'the page could not be asked for lost messages');
+      return [];
+    });
+    changes.acked(instanceId, found);
+    const known = new Set(found.map(({ waId }) => waId));
+    const [late, hopeless] = parted(rows, isLate).map((some) => some.filter(({ waId }) => !known.has(waId)));
+    if (late!.length > 0) await endings.end(late!, 'uncertain', 'expired');
+    if (hopeless!.length > 0) await endings.end(hopeless!, 'uncertain', 'no_answer_from_page');
+  }
+
+  const isLate = ({ expiresAt }: Message) => expiresAt !== null && expiresAt <= clock.now();
 
   return {
-    async interrupted(instanceId) {
-      const rows = await messages.interrupted(instanceId);
-      const again = await messages.claimAgain(
-        rows.filter((message) => message.attempts < maxAttempts).map((message) => message.id),
+    async interrupted(instanceId, client) {
+      const lane = lanes.of(instanceId);
+      const rows = (await messages.interrupted(instanceId)).filter(
+        ({ waId }) => !lane.inFlight.has(waId) && !lane.suspects.has(waId),
       );
-      const hopeless = rows.filter((message) => message.attempts >= maxAttempts);
-      if (hopeless.length > 0) await endings.end(hopeless, 'uncertain', 'no_answer_from_page');
-      if (rows.length > 0)
-        log.info({ instance: instanceId, count: rows.length }, 'looking up messages that were interrupted');
-      return again;
+      if (rows.length === 0) return { again: [], suspects: [] };
+      log.info({ instance: instanceId, count: rows.length }, 'looking up messages that were interrupted');
+      const [here, elsewhere] = parted(rows, ({ id }) => givenTo(client).has(id));
+      const [lost, open] = parted(elsewhere, (message) => isLate(message) || message.attempts >= hopelessAfter);
+      const [suspects, others] = parted(open, ({ attempts }) => attempts >= suspectAfter);
+      await giveUp(instanceId, client, lost);
+      return { again: await claim(client, [...here, ...others]), suspects };
     },
 
+    claim,
+
     async sendable(instanceId, client, rows) {
-      const types: ReadonlySet<string> = held(instanceId);
+      const types: ReadonlySet<string> = lanes.held(instanceId);
       const waiting = rows.filter((message) => types.has(message.content.type));
       if (waiting.length === 0) return rows;
       const found = await client.find(waiting.map(({ waId, chat }) => ({ waId, chat })));
@@ -68,4 +113,9 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       changes.acked(instanceId, await client.find(open.map(({ waId, chat }) => ({ waId, chat }))));
     },
   };
+}
+
+/** Returns those that pass, and the others. */
+function parted<T>(items: readonly T[], passes: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(passes), items.filter((item) => !passes(item))];
 }

@@ -5,8 +5,8 @@ import type { Clock } from '../../model/time.ts';
 import type { MessageStore } from '../../store/messages.ts';
 import type { SendOutcome } from '../../whatsapp/client.ts';
 import type { Endings } from './endings.ts';
-import { answerTimeoutOf, createHandOver, maxAttempts } from './hand-over.ts';
-import { type Lane, type Lanes, roomIn } from './lanes.ts';
+import { answerTimeoutOf, createHandOver } from './hand-over.ts';
+import { type InFlight, type Lane, type Lanes, roomIn } from './lanes.ts';
 
 /** The way from the queue to the page, and of its answers back. */
 export interface Sending {
@@ -37,6 +37,9 @@ interface SendingDeps {
 }
 
 type SendError = Extract<SendOutcome, { result: 'error' }>;
+
+/** So often a page may say that a message went wrong. */
+const mostErrors = 5;
 
 /** Returns the way over all instances. */
 export function createSending(deps: SendingDeps): Sending {
@@ -92,9 +95,13 @@ export function createSending(deps: SendingDeps): Sending {
     const lane = lanes.of(instanceId);
     const client = lane.client;
     const rows = taken.filter(({ id }) => !isWithdrawn(id));
-    for (const message of rows) lane.inFlight.set(message.waId, { message, deadlineAt: Number.POSITIVE_INFINITY });
+    for (const message of rows) {
+      const errors = lane.inFlight.get(message.waId)?.errors ?? 0;
+      lane.inFlight.set(message.waId, { message, errors, deadlineAt: Number.POSITIVE_INFINITY });
+    }
     if (!client) return;
-    const { ready, missing } = await handOver(rows);
+    const isRetry = ({ waId, attempts }: Message) => attempts > 1 || (lane.inFlight.get(waId)?.errors ?? 0) > 0;
+    const { ready, missing } = await handOver(rows, isRetry);
     if (lane.client !== client) return;
     // The page's time begins when it has the message: a file may have had to wait for the database.
     for (const message of rows) {
@@ -123,7 +130,7 @@ export function createSending(deps: SendingDeps): Sending {
     for (const outcome of outcomes) {
       const entry = lane.inFlight.get(outcome.waId);
       if (!entry) continue;
-      if (outcome.result === 'error') retry(instanceId, lane, entry.message, outcome);
+      if (outcome.result === 'error') retry(instanceId, lane, entry, outcome);
       else {
         lane.inFlight.delete(outcome.waId);
         if (outcome.result === 'accepted') endings.accepted(entry.message, outcome);
@@ -134,20 +141,21 @@ export function createSending(deps: SendingDeps): Sending {
   }
 
   /** Sending the same id again is safe: the page looks it up first. Its slot is kept, so the order stays. */
-  function retry(instanceId: string, lane: Lane, message: Message, error: SendError): void {
-    const { detail, unanswered } = error;
-    log.warn({ instance: instanceId, message: message.waId, attempt: message.attempts, detail }, 'a send went wrong');
-    if (message.attempts >= maxAttempts) {
+  function retry(instanceId: string, lane: Lane, entry: InFlight, { detail, unanswered }: SendError): void {
+    const { message } = entry;
+    const errors = entry.errors + 1;
+    log.warn({ instance: instanceId, message: message.waId, errors, detail }, 'a send went wrong');
+    if (errors >= mostErrors) {
       lane.inFlight.delete(message.waId);
       void (unanswered
         ? endings.end([message], 'uncertain', 'no_answer_from_page')
         : endings.end([message], 'failed', 'rejected_by_whatsapp'));
       return;
     }
-    const next = { ...message, attempts: message.attempts + 1 };
-    lane.inFlight.set(message.waId, { message: next, deadlineAt: Number.POSITIVE_INFINITY });
-    later(retryDelayMs * message.attempts, () => {
-      if (lane.client && lane.inFlight.get(message.waId)?.message === next) void dispatch(instanceId, [next]);
+    const next = { message, errors, deadlineAt: Number.POSITIVE_INFINITY };
+    lane.inFlight.set(message.waId, next);
+    later(retryDelayMs * errors, () => {
+      if (lane.client && lane.inFlight.get(message.waId) === next) void dispatch(instanceId, [message]);
     });
   }
 
