@@ -13,6 +13,7 @@ import { migrateCommand } from './migrate.ts';
 import { secretCommands } from './secret.ts';
 import { tokenCommands } from './token.ts';
 import { webVersionCommands } from './web-version.ts';
+import { deliveryCommands } from './webhook-deliveries.ts';
 import { webhookCommands } from './webhook.ts';
 
 /** Every command by what is typed for it: a noun and a verb, or one word. */
@@ -20,7 +21,7 @@ const commands: Record<string, Command> = {
   ...withNoun('token', tokenCommands),
   ...withNoun('secret', secretCommands),
   ...withNoun('instance', { ...instanceCommands, ...diagnosisCommands }),
-  ...withNoun('webhook', webhookCommands),
+  ...withNoun('webhook', { ...webhookCommands, ...deliveryCommands }),
   ...withNoun('message', messageCommands),
   ...withNoun('campaign', campaignCommands),
   ...withNoun('audit', auditCommands),
