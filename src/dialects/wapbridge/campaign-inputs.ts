@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import type { UploadedFile } from '../../http/body.ts';
+import type { UploadedFile } from '../../http/body-params.ts';
 import type { Rows } from '../../http/rows.ts';
 import { list, optionalText, record, rows, text } from '../../http/schema.ts';
 import {

@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import type { UploadedFile } from '../../http/body.ts';
+import type { UploadedFile } from '../../http/body-params.ts';
 import { list, optionalText, text } from '../../http/schema.ts';
 import { isUlid } from '../../model/ids.ts';
 import { type Priority, priorities } from '../../model/message.ts';

@@ -1,4 +1,4 @@
-import type { UploadedFile } from '../../http/body.ts';
+import type { UploadedFile } from '../../http/body-params.ts';
 import type { ContentInput } from '../../model/content.ts';
 import { GatewayError } from '../../model/errors.ts';
 
