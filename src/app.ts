@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { type AppCore, buildCore } from './app/core.ts';
 import { buildHttp } from './app/http.ts';
 import { buildWhatsApp } from './app/whatsapp.ts';
-import type { Config } from './config.ts';
+import type { Config } from './settings.ts';
 import { freeBytes } from './core/disk.ts';
 import { createMetrics } from './core/metrics/metrics.ts';
 import type { SupervisionLimits } from './core/supervisor/limits.ts';

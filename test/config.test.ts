@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { ConfigError, readConfig, settings, settingsTable } from '../src/config.ts';
+import { ConfigError, readConfig, settingsTable } from '../src/config.ts';
+import { settings } from '../src/settings.ts';
 
 it('has a default for everything', () => {
   expect(readConfig({})).toMatchObject({

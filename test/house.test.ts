@@ -21,7 +21,8 @@ const rules: Record<string, string[]> = {
   'outbound-dns.ts': ['model'],
   'outbound-answer.ts': ['model'],
   'outbound-post.ts': [],
-  'config.ts': ['model'],
+  'config.ts': ['settings.ts'],
+  'settings.ts': ['model'],
   'log.ts': ['log-pretty.ts'],
   'log-pretty.ts': [],
   'signals.ts': ['model'],
@@ -44,7 +45,7 @@ const owners: Record<string, string[]> = {
   '@koa/router': ['http', 'dialects', 'app.ts', 'sandbox'],
   // core reads cron expressions with its parser; what runs by the clock is a job.
   'node-cron': ['jobs', 'core'],
-  joi: ['config.ts', 'http', 'dialects'],
+  joi: ['settings.ts', 'http', 'dialects'],
   undici: ['outbound.ts', 'outbound-answer.ts', 'outbound-guard.ts', 'outbound-post.ts'],
   'prom-client': ['core'],
   ws: ['sandbox'],

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import type { Config } from '../config.ts';
+import type { Config } from '../settings.ts';
 import { type Accounts, createAccounts } from '../core/accounts.ts';
 import { createAmendments } from '../core/amendments.ts';
 import { type Audit, createAudit } from '../core/audit.ts';

@@ -1,7 +1,7 @@
 import type Koa from 'koa';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import type { Config } from '../config.ts';
+import type { Config } from '../settings.ts';
 import { countInstances, createHealthChecks } from '../core/health.ts';
 import type { Metrics } from '../core/metrics/metrics.ts';
 import type { Supervisor } from '../core/supervisor.ts';

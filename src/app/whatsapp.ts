@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../settings.ts';
 import { type Sandbox, createSandbox } from '../sandbox/sandbox.ts';
 import { type FoundBrowser, findBrowser } from '../whatsapp/chromium/find.ts';
 import { sandboxPossible } from '../whatsapp/chromium/flags.ts';

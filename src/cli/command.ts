@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import type { Config } from '../config.ts';
+import type { Config } from '../settings.ts';
 import type { Clock } from '../model/time.ts';
 
 /** What a command works with; tests pass their own. */

@@ -1,4 +1,5 @@
-import { type Config, readConfig, settings, settingsTable } from '../config.ts';
+import { readConfig, settingsTable } from '../config.ts';
+import { type Config, settings } from '../settings.ts';
 import { type Command, columns } from './command.ts';
 
 /** `config`: what the gateway would be told by this environment. */

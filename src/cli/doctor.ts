@@ -1,6 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../settings.ts';
 import { freeBytes } from '../core/disk.ts';
 import { GatewayError, reasonOf } from '../model/errors.ts';
 import { createDatabase } from '../store/database.ts';

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import type { Config } from '../config.ts';
+import type { Config } from '../settings.ts';
 import type { Context } from './command.ts';
 import { withStore } from './store.ts';
 

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { runCli } from '../../src/cli/cli.ts';
-import { type Config, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
+import type { Config } from '../../src/settings.ts';
 
 /** Runs the command line in this process on an environment and returns what it wrote. */
 export async function cli(
