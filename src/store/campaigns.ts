@@ -29,21 +29,12 @@ export type NewCampaign = Pick<
   | 'createdAt'
 >;
 
-/** Recipients of one zone, in their order; those from `head` on are still to be served, those from `tail` on are not published. */
-export interface CampaignLane {
-  lane: number;
-  /** An IANA zone, or several joined by `+`. */
-  zone: string;
-  head: number;
-  tail: number;
-}
-
 /** What a change of state writes beside it. */
 export type StatePatch = Partial<
   Pick<Campaign, 'pauseReason' | 'hold' | 'holdUntil' | 'startedAt' | 'finishedAt'> & { forgetErrors: true }
 >;
 
-/** The tables of campaigns and their lanes. */
+/** The table of campaigns. */
 export interface CampaignStore {
   /** Makes a draft that is `loading`: it is not shown until its recipients are published. */
   create(input: NewCampaign): Promise<Campaign>;
@@ -86,11 +77,7 @@ export interface CampaignStore {
   setLoading(id: string, loading: 0 | 1 | 2, connection?: Connection): Promise<void>;
   /** Returns what a gateway that ended was adding to, newest first. */
   loading(): Promise<{ id: string; loading: number }[]>;
-  lanes(id: string, connection?: Connection): Promise<CampaignLane[]>;
-  lockLane(trx: Connection, id: string, lane: number): Promise<CampaignLane | null>;
-  setHead(trx: Connection, id: string, lane: number, head: number): Promise<void>;
-  /** Moves the tails, making lanes that are new. */
-  setTails(trx: Connection, id: string, lanes: readonly CampaignLane[]): Promise<void>;
+  /** Removes a campaign and its lanes. */
   remove(id: string): Promise<void>;
   /** Removes a campaign that was never shown; the next one gets its number, unless there is a later one already. */
   withdraw(id: string): Promise<void>;
@@ -103,11 +90,10 @@ const recentLength = 50;
 /** The series that campaigns are numbered by. */
 const series = 'campaign';
 
-/** Returns the tables of campaigns and their lanes. */
+/** Returns the table of campaigns. */
 export function createCampaignStore(database: Database): CampaignStore {
   const { knex } = database;
   const table = (connection: Connection = knex) => connection('campaigns');
-  const laneTable = (connection: Connection = knex) => connection('campaign_lanes');
   const read = async (query: Knex.QueryBuilder): Promise<Campaign[]> => ((await query) as CampaignRow[]).map(fromRow);
   const ended: CampaignState[] = ['completed', 'cancelled', 'failed'];
 
@@ -118,7 +104,7 @@ export function createCampaignStore(database: Database): CampaignStore {
   }
 
   async function removeRows(trx: Knex.Transaction, number: number | null): Promise<void> {
-    await laneTable(trx).where({ campaign_id: number }).delete();
+    await trx('campaign_lanes').where({ campaign_id: number }).delete();
     await table(trx).where({ id: number }).delete();
   }
 
@@ -266,35 +252,6 @@ export function createCampaignStore(database: Database): CampaignStore {
         loading: number;
       }[];
       return rows.map((row) => ({ id: campaignId(row.id), loading: row.loading }));
-    },
-
-    async lanes(id, connection) {
-      return (await laneTable(connection)
-        .where({ campaign_id: campaignNumber(id) })
-        .orderBy('lane')
-        .select('lane', 'zone', 'head', 'tail')) as CampaignLane[];
-    },
-
-    async lockLane(trx, id, lane) {
-      const row = (await laneTable(trx)
-        .where({ campaign_id: campaignNumber(id), lane })
-        .forUpdate()
-        .first('lane', 'zone', 'head', 'tail')) as CampaignLane | undefined;
-      return row ?? null;
-    },
-
-    async setHead(trx, id, lane, head) {
-      await laneTable(trx)
-        .where({ campaign_id: campaignNumber(id), lane })
-        .update({ head });
-    },
-
-    async setTails(trx, id, lanes) {
-      for (const { lane, zone, head, tail } of lanes)
-        await laneTable(trx)
-          .insert({ campaign_id: campaignNumber(id), lane, zone, head, tail })
-          .onConflict(['campaign_id', 'lane'])
-          .merge({ tail });
     },
 
     remove: (id) => database.transaction((trx) => removeRows(trx, campaignNumber(id))),

@@ -12,6 +12,7 @@ import type { Instance } from '../../model/instance.ts';
 import { phoneJid } from '../../model/jid.ts';
 import { type Message, priorities } from '../../model/message.ts';
 import type { Clock } from '../../model/time.ts';
+import type { CampaignLaneStore } from '../../store/campaign-lanes.ts';
 import type { CampaignStore, CountDelta } from '../../store/campaigns.ts';
 import type { Database } from '../../store/database.ts';
 import type { MessageStore } from '../../store/messages.ts';
@@ -47,6 +48,7 @@ export interface Claims {
 interface ClaimDeps {
   database: Database;
   campaigns: CampaignStore;
+  laneStore: CampaignLaneStore;
   recipients: RecipientStore;
   messages: MessageStore;
   numbers: NumberStore;
@@ -74,7 +76,19 @@ export function pacingOf(campaign: Pick<Campaign, 'pacing'>, number: Pick<Number
 
 /** Returns what takes recipients. */
 export function createClaims(deps: ClaimDeps): Claims {
-  const { database, campaigns, recipients, messages, numbers, announcer, texts, numberClock, clock, random } = deps;
+  const {
+    database,
+    campaigns,
+    laneStore,
+    recipients,
+    messages,
+    numbers,
+    announcer,
+    texts,
+    numberClock,
+    clock,
+    random,
+  } = deps;
 
   async function claim(input: { campaign: Campaign; instance: Instance; lane: number }): Promise<Claim> {
     try {
@@ -100,7 +114,7 @@ export function createClaims(deps: ClaimDeps): Claims {
     if (today.sent >= dayCap(pacing, daysLinked(number, now)))
       return { result: 'held', hold: 'daily_cap', until: endsAt };
 
-    const cursor = await campaigns.lockLane(trx, campaign.id, lane);
+    const cursor = await laneStore.lock(trx, campaign.id, lane);
     if (!cursor) return { result: 'exhausted' };
     const passed: CountDelta = {};
     for (let head = cursor.head, skips = 0; ; skips += 1) {
@@ -153,7 +167,7 @@ export function createClaims(deps: ClaimDeps): Claims {
 
       /** Writes how far the lane has come and what became of those it passed. */
       async function pass(claimed: Claim): Promise<Claim> {
-        if (head !== cursor!.head) await campaigns.setHead(trx, campaign.id, lane, head);
+        if (head !== cursor!.head) await laneStore.setHead(trx, campaign.id, lane, head);
         const taken = Object.values(passed).reduce((sum, count) => sum + count, 0);
         if (!(await campaigns.count(trx, campaign.id, { ...passed, queued: -taken }, true))) throw notRunning;
         return claimed;

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { defaultQuietHours } from '../../model/campaign.ts';
 import type { ContentInput, OutgoingContent } from '../../model/content.ts';
 import type { Clock } from '../../model/time.ts';
+import { createCampaignLaneStore } from '../../store/campaign-lanes.ts';
 import { createCampaignStore } from '../../store/campaigns.ts';
 import type { Database } from '../../store/database.ts';
 import type { InstanceStore } from '../../store/instances.ts';
@@ -67,6 +68,7 @@ interface CampaignEngineDeps {
 export function createCampaignEngine(deps: CampaignEngineDeps): CampaignEngine {
   const { database, clock } = deps;
   const campaigns = createCampaignStore(database);
+  const laneStore = createCampaignLaneStore(database);
   const recipients = createRecipientStore(database);
   const numbers = createNumberStore(database);
   const optOutStore = createOptOutStore(database);
@@ -78,7 +80,7 @@ export function createCampaignEngine(deps: CampaignEngineDeps): CampaignEngine {
     released: (instanceId) => deps.outbox().released(instanceId),
     flush: () => deps.outbox().flush(),
   };
-  const parts = { ...deps, campaigns, recipients, numbers, exclusive, numberClock, outbox, now: clock.now };
+  const parts = { ...deps, campaigns, laneStore, recipients, numbers, exclusive, numberClock, outbox, now: clock.now };
 
   const transitions = createTransitions({ ...parts, store: campaigns });
   const claims = createClaims({ ...parts, texts: createTexts() });

@@ -1,7 +1,7 @@
 import type { Campaign, CampaignForecast, RecipientSource } from '../../model/campaign.ts';
 import type { Instance } from '../../model/instance.ts';
 import type { Clock } from '../../model/time.ts';
-import type { CampaignStore } from '../../store/campaigns.ts';
+import type { CampaignLaneStore } from '../../store/campaign-lanes.ts';
 import type { Database } from '../../store/database.ts';
 import type { InstanceStore } from '../../store/instances.ts';
 import type { NumberPacing, NumberStore } from '../../store/numbers.ts';
@@ -44,13 +44,13 @@ const keptEtas = 1_000;
 /** Returns what foresees campaigns. */
 export function createForecasts(deps: {
   database: Database;
-  campaigns: CampaignStore;
+  laneStore: CampaignLaneStore;
   numbers: NumberStore;
   instances: InstanceStore;
   numberClock: NumberClock;
   clock: Clock;
 }): Forecasts {
-  const { database, campaigns, numbers, instances, numberClock, clock } = deps;
+  const { database, laneStore, numbers, instances, numberClock, clock } = deps;
   const etas = new Map<string, { at: number | null; readAt: number; state: string }>();
 
   const of: Forecasts['of'] = async (input, maxDays = longestDays) => {
@@ -77,7 +77,7 @@ export function createForecasts(deps: {
     const instance = await instances.byId(campaign.instanceId);
     if (!instance) return null;
     // A lane has gaps where numbers came twice: the counter knows how many are left in all.
-    const open = (await campaigns.lanes(campaign.id)).filter(({ head, tail }) => head < tail);
+    const open = (await laneStore.of(campaign.id)).filter(({ head, tail }) => head < tail);
     const places = open.reduce((sum, { head, tail }) => sum + tail - head, 0);
     const share = places > 0 ? campaign.counts.queued / places : 0;
     const lanes = open.map(({ zone, head, tail }) => ({ zone, count: Math.ceil((tail - head) * share) }));

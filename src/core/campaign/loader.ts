@@ -3,7 +3,8 @@ import type { Logger } from 'pino';
 import type { Campaign, RecipientSource } from '../../model/campaign.ts';
 import { GatewayError, isUndecided, reasonOf, toGatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/time.ts';
-import type { CampaignLane, CampaignStore } from '../../store/campaigns.ts';
+import type { CampaignLane, CampaignLaneStore } from '../../store/campaign-lanes.ts';
+import type { CampaignStore } from '../../store/campaigns.ts';
 import type { Database } from '../../store/database.ts';
 import type { OptOutStore } from '../../store/opt-outs.ts';
 import type { NewRecipient, RecipientStore } from '../../store/recipients.ts';
@@ -49,6 +50,7 @@ export interface Loader {
 interface LoaderDeps {
   database: Database;
   campaigns: CampaignStore;
+  laneStore: CampaignLaneStore;
   recipients: RecipientStore;
   optOuts: OptOutStore;
   exclusive: Exclusive;
@@ -64,7 +66,7 @@ const removeRows = 5_000;
 
 /** Returns the loader of recipients. */
 export function createLoader(deps: LoaderDeps): Loader {
-  const { database, campaigns, recipients, optOuts, exclusive } = deps;
+  const { database, campaigns, laneStore, recipients, optOuts, exclusive } = deps;
   /** Campaigns that still hold rows of a call that was refused. */
   const leftovers = new Set<string>();
   /** New campaigns that are being loaded or undone: the database may have them before their loader knows. */
@@ -103,7 +105,7 @@ export function createLoader(deps: LoaderDeps): Loader {
     source: RecipientSource,
     intake: Intake,
   ): Promise<{ loaded: Loaded; lanes: CampaignLane[] }> {
-    const staging = createStaging(campaign, await campaigns.lanes(campaign.id));
+    const staging = createStaging(campaign, await laneStore.of(campaign.id));
     const hasOptOuts = await optOuts.any(campaign.accountId);
     const loaded: Loaded = { given: 0, queued: 0, optedOut: 0, duplicates: 0 };
     const chunk = chunkRows[database.engine];
@@ -156,7 +158,7 @@ export function createLoader(deps: LoaderDeps): Loader {
 
   /** Removes rows that were not published. */
   async function discard(campaignId: string): Promise<void> {
-    const published = new Map((await campaigns.lanes(campaignId)).map(({ lane, tail }) => [lane, tail]));
+    const published = new Map((await laneStore.of(campaignId)).map(({ lane, tail }) => [lane, tail]));
     for (const { lane, last } of await recipients.extents(campaignId))
       await removeRange(campaignId, lane, published.get(lane) ?? 0, last + 1);
     await campaigns.setLoading(campaignId, 0);
@@ -210,7 +212,7 @@ export function createLoader(deps: LoaderDeps): Loader {
         try {
           const { loaded, lanes } = await stage(campaign, source, intake);
           await database.transaction(async (trx) => {
-            await campaigns.setTails(trx, campaign.id, lanes);
+            await laneStore.setTails(trx, campaign.id, lanes);
             await campaigns.count(trx, campaign.id, {
               queued: loaded.queued,
               opted_out: loaded.optedOut,

@@ -1,3 +1,4 @@
+import type { CampaignLaneStore } from '../../store/campaign-lanes.ts';
 import type { CampaignStore } from '../../store/campaigns.ts';
 import type { Database } from '../../store/database.ts';
 import type { RecipientStore } from '../../store/recipients.ts';
@@ -18,21 +19,22 @@ const rangeRows = 5_000;
 export function createRetries(deps: {
   database: Database;
   campaigns: CampaignStore;
+  laneStore: CampaignLaneStore;
   recipients: RecipientStore;
   transitions: Transitions;
   exclusive: Exclusive;
   now: () => number;
 }): Retries {
-  const { database, campaigns, recipients, transitions, exclusive } = deps;
+  const { database, campaigns, laneStore, recipients, transitions, exclusive } = deps;
 
   async function retryRange(campaignId: string, lane: number, from: number, before: number): Promise<number> {
     return database.transaction(async (trx) => {
-      const cursor = await campaigns.lockLane(trx, campaignId, lane);
+      const cursor = await laneStore.lock(trx, campaignId, lane);
       if (!cursor) return 0;
       const shift = cursor.tail - from;
       const moved = await recipients.requeue(trx, { campaignId, lane, from, before, state: 'failed', shift });
       if (moved === 0) return 0;
-      await campaigns.setTails(trx, campaignId, [{ ...cursor, tail: cursor.tail + before - from }]);
+      await laneStore.setTails(trx, campaignId, [{ ...cursor, tail: cursor.tail + before - from }]);
       await campaigns.count(trx, campaignId, { failed: -moved, queued: moved });
       await transitions.make(trx, 'reopen', campaignId);
       return moved;
@@ -42,7 +44,7 @@ export function createRetries(deps: {
   async function sweepRange(campaignId: string, lane: number, from: number, before: number): Promise<void> {
     await database.transaction(async (trx) => {
       const cancelled = await recipients.cancel(trx, { campaignId, lane, from, before, now: deps.now() });
-      await campaigns.setHead(trx, campaignId, lane, before);
+      await laneStore.setHead(trx, campaignId, lane, before);
       await campaigns.count(trx, campaignId, { queued: -cancelled, cancelled });
     });
   }
@@ -51,7 +53,7 @@ export function createRetries(deps: {
     failed: (campaignId) =>
       exclusive(campaignId, async () => {
         let moved = 0;
-        for (const { lane, head } of await campaigns.lanes(campaignId))
+        for (const { lane, head } of await laneStore.of(campaignId))
           for (let at = 0; at < head; at += rangeRows)
             moved += await retryRange(campaignId, lane, at, Math.min(at + rangeRows, head));
         return moved;
@@ -59,7 +61,7 @@ export function createRetries(deps: {
 
     sweep: (campaignId) =>
       exclusive(campaignId, async () => {
-        for (const { lane, head, tail } of await campaigns.lanes(campaignId))
+        for (const { lane, head, tail } of await laneStore.of(campaignId))
           for (let at = head; at < tail; at += rangeRows)
             await sweepRange(campaignId, lane, at, Math.min(at + rangeRows, tail));
       }),
