@@ -110,16 +110,21 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   function client(instanceId: string): WhatsAppClient {
     const session = sessions.get(instanceId);
     if (!session?.life || session.standing.state !== 'ready')
-      throw new GatewayError('instance_not_ready', `Instance ${instanceId} is not connected to WhatsApp`, {
-        retryAfterSeconds: 10,
-      });
+      throw new GatewayError(
+        'instance_not_ready',
+        `Instance ${instanceId} is not connected to WhatsApp (${how(session)})`,
+        { retryAfterSeconds: 10 },
+      );
     return session.life.client;
   }
 
   async function pairingCode(instanceId: string, phone: string): Promise<string> {
     const session = sessions.get(instanceId);
     if (!session?.life || !['qr', 'pairing'].includes(session.standing.state))
-      throw new GatewayError('instance_not_ready', `Instance ${instanceId} is not waiting to be linked`);
+      throw new GatewayError(
+        'instance_not_ready',
+        `Instance ${instanceId} is not waiting to be linked (${how(session)})`,
+      );
     const code = await session.life.client.requestPairingCode(phone);
     await session.life?.codeAsked();
     return code;
@@ -141,4 +146,11 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       await Promise.all([...sessions.values()].map((session) => session.stop()));
     },
   };
+}
+
+/** Says in what state an instance is, with its reason. */
+function how(session: Session | undefined): string {
+  if (!session) return 'it is not started';
+  const { state, reason } = session.standing;
+  return `it is ${state}${reason === null ? '' : `: ${reason}`}`;
 }

@@ -28,6 +28,7 @@ interface Puppet {
 
 const account: LinkedAccount = { phone: '255757000001', lid: null, pushName: 'Shop', webVersion: '2.3000.1' };
 
+let supervisorDeps: Parameters<typeof createSupervisor>[0];
 let supervisor: Supervisor;
 let puppets: Puppet[];
 let states: string[];
@@ -99,7 +100,7 @@ beforeEach(() => {
       held.splice(held.indexOf(id), 1);
     },
   } as unknown as Inbox;
-  supervisor = createSupervisor({
+  supervisorDeps = {
     createClient(options) {
       const client: WhatsAppClient = {
         ...createScriptedClient(() => undefined),
@@ -151,7 +152,8 @@ beforeEach(() => {
     clock,
     random: () => 0.5,
     log: pino({ level: 'silent' }),
-  });
+  };
+  supervisor = createSupervisor(supervisorDeps);
 });
 
 afterEach(() => supervisor.close());
@@ -540,6 +542,39 @@ it('leaves the other WhatsApp Web alone until a person connects again', async ()
   expect(takeovers).toBe(0);
   supervisor.start(rows.get('A')!);
   await until('it takes over', () => takeovers === 1);
+});
+
+it('goes on saying what a person has to do while the line comes and goes', async () => {
+  const { tell } = await bringUp('A');
+  probe = async () => 'OPENING';
+  tell({ type: 'connection', state: 'CONFLICT' });
+  tell({ type: 'connection', state: 'OPENING' });
+  await pause(50);
+  expect(rows.get('A')).toMatchObject({ state: 'action_required', actionCode: 'taken_over' });
+  expect(() => supervisor.client('A')).toThrow(`(it is action_required: ${actionTable.taken_over})`);
+  probe = async () => 'CONNECTED';
+  tell({ type: 'connection', state: 'CONNECTED' });
+  await until('it is ready', () => rows.get('A')?.state === 'ready');
+});
+
+it('says that one which was never started does not run', async () => {
+  expect(() => supervisor.client('A')).toThrow('Instance A is not connected to WhatsApp (it is not started)');
+  await expect(supervisor.pairingCode('A', '255700000001')).rejects.toThrow('(it is not started)');
+});
+
+it('says again that a number may not write to new people once the line is back', async () => {
+  await supervisor.close();
+  supervisor = createSupervisor({ ...supervisorDeps, limits: { ...limits, inspectEveryMs: 3_600_000 } });
+  timelock = { isActive: true, endsAt: null };
+  const { tell } = await bringUp('A');
+  const isTold = () => rows.get('A')?.actionCode === 'time_lock';
+  await until('it is told', isTold);
+  probe = async () => 'OPENING';
+  tell({ type: 'connection', state: 'OPENING' });
+  await until('the line is down', () => rows.get('A')?.state === 'disconnected');
+  probe = async () => 'CONNECTED';
+  tell({ type: 'connection', state: 'CONNECTED' });
+  await until('it is told again', isTold);
 });
 
 it('says that a number may not write to new people, while it works on, and when that is over', async () => {

@@ -209,7 +209,11 @@ export function beginLife(deps: LifeDeps): Life {
     if (!work.isDown && standing.state !== 'ready') work.putDown();
     if (meaning.isBlock) report(deps.blocked(instanceId), 'campaigns could not be paused');
     if (state === 'CONFLICT') report(settleConflict(), 'the link could not be taken back');
-    if (work.isDown && standing.state === 'ready') void standing.written().then(work.takeUp);
+    if (work.isDown && standing.state === 'ready') {
+      // What was shown beside the state went with it.
+      inspectedAt = 0;
+      void standing.written().then(work.takeUp);
+    }
   }
 
   /** UNPAIRED after ready: a logout tells itself; where none comes, a fresh start shows how things are. */

@@ -37,7 +37,10 @@ const opening: Row = {
 };
 
 /** From any state in which the page was ready. */
-const open: Row = { ...opening, offline: 'disconnected', online: 'ready', ended: 'disconnected' };
+const open: Row = { ...opening, online: 'ready', ended: 'disconnected' };
+
+/** Where the line is all that matters; what a person has to do stays, whether it is up or not. */
+const atWork: Row = { ...open, offline: 'disconnected' };
 
 /** The state machine of an instance: state × happening → state. What is absent changes nothing: it comes too late, or means nothing there. */
 const table: Record<InstanceState, Row> = {
@@ -51,9 +54,9 @@ const table: Record<InstanceState, Row> = {
   pairing: { ...opening, code_asked: 'pairing', qr_shown: 'pairing' },
   // The phone refused: the page shows the next code.
   authenticating: opening,
-  ready: { ...open, authenticating: 'ready' },
-  disconnected: open,
-  action_required: { ...open, offline: 'action_required' },
+  ready: { ...atWork, authenticating: 'ready' },
+  disconnected: atWork,
+  action_required: open,
 };
 
 /** Returns the state after something happened, null when it means nothing in this state. */

@@ -18,6 +18,8 @@ export interface Standing {
   readonly state: InstanceState;
   /** When it came into this state, by the session's time. */
   readonly since: number;
+  /** The sentence that goes with the state. */
+  readonly reason: string | null;
   readonly actionCode: ActionCode | null;
   readonly attempts: number;
   readonly nextAttemptAt: number | null;
@@ -103,6 +105,9 @@ export function createStanding(input: {
     },
     get since() {
       return since;
+    },
+    get reason() {
+      return now.reason;
     },
     get actionCode() {
       return now.actionCode;

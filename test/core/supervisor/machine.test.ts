@@ -15,7 +15,7 @@ it.each<[InstanceState, Happening, InstanceState | null]>([
   ['ready', 'ended', 'disconnected'],
   ['starting', 'ended', 'failed'],
   ['disconnected', 'online', 'ready'],
-  ['action_required', 'offline', 'action_required'],
+  ['action_required', 'offline', null],
   ['action_required', 'online', 'ready'],
   ['stopped', 'ready', null],
 ])('from %s, %s leads to %s', (state, happening, next) => {
