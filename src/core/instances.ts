@@ -176,6 +176,9 @@ export function createInstances({
         await store.update(id, patch, trx);
         await audit.record(caller, { action: 'instance.updated', subject: id, instanceId: id, changes: told }, trx);
       });
+      const isLost = instance.actionCode === 'taken_over' && instance.desiredState === 'run';
+      // A session that runs takes its link back.
+      if (isLost && patch.onConflict === 'takeover') supervisor.start(instance);
       const restarts = ['proxySealed', 'userAgent'].some((key) => key in patch);
       return {
         instance: { ...instance, ...patch },

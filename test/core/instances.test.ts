@@ -58,6 +58,21 @@ forEachDatabase((open) => {
     await expect(resolved('255757000001')).rejects.toMatchObject({ code: 'instance_ambiguous' });
   });
 
+  it('takes a link back that was lost before it was told to take links back', async () => {
+    const { id: lost } = await linked('255757000001', { desiredState: 'run', actionCode: 'taken_over' });
+    const { id: fine } = await linked('255757000002', { desiredState: 'run' });
+    const started: string[] = [];
+    const told = createInstances({
+      database: opened.database,
+      store,
+      supervisor: { start: (instance: Instance) => started.push(instance.id) },
+      audit: { record: async () => undefined },
+    } as unknown as Parameters<typeof createInstances>[0]);
+    await told.update(caller, lost, { title: 'Front desk' });
+    for (const id of [lost, fine]) await told.update(caller, id, { onConflict: 'takeover' });
+    expect(started).toEqual([lost]);
+  });
+
   it('changes nothing that could not be written into the audit log', async () => {
     const { id } = await linked('255757000001', { desiredState: 'run' });
     const started: string[] = [];
