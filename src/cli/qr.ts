@@ -45,12 +45,18 @@ export async function showQr(id: string, call: Call, context: Context): Promise<
       if (meaning === 'linked') context.print(`${id} is linked to ${String(phone)}.`);
       else
         context.warn(
-          `${id} shows no QR code: it is ${status}${typeof reason === 'string' ? ` (${reason})` : ''}. Start it with \`npm run wapbridge -- instance connect ${id}\`.`,
+          `${id} shows no QR code: it is ${status}${typeof reason === 'string' ? ` (${reason})` : ''}. ${advice(id, status)}`,
         );
       return meaning === 'linked' ? 0 : 1;
     }
     await context.clock.sleep(pollMs, context.signal);
   }
+}
+
+/** A page that waits for a person runs already: to start it again would change nothing. */
+function advice(id: string, status: InstanceState): string {
+  if (status === 'action_required') return `See \`npm run wapbridge -- instance diagnose ${id}\`.`;
+  return `Start it with \`npm run wapbridge -- instance connect ${id}\`.`;
 }
 
 /** Draws each picture over the one before it where a person watches, below it elsewhere. */
