@@ -5,7 +5,7 @@ import { type CampaignEngine, createCampaignEngine } from '../../src/core/campai
 import type { CampaignInput } from '../../src/core/campaign/input.ts';
 import { createContentPreparation } from '../../src/core/content.ts';
 import { createOutbox, type Outbox } from '../../src/core/outbox.ts';
-import { type Campaign, countersOf, type RecipientCounts } from '../../src/model/campaign.ts';
+import type { Campaign, RecipientCounts } from '../../src/model/campaign.ts';
 import type { NewEvent } from '../../src/model/events.ts';
 import type { Instance } from '../../src/model/instance.ts';
 import { type Caller, accountCaller } from '../../src/model/token.ts';
@@ -146,5 +146,3 @@ export function createCampaignBed(input: {
     },
   };
 }
-
-export { countersOf };
