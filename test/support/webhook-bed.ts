@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import type { WebhookDeps } from '../../src/core/webhooks.ts';
+import type { Attempt } from '../../src/model/webhook.ts';
+import { createWebhookHistory } from '../../src/store/webhook-history.ts';
 import type { TestDatabase } from './database.ts';
-import { startReceiver, type Receiver } from './receiver.ts';
+import { startReceiver, type ReceivedRequest, type Receiver } from './receiver.ts';
 import { buildWebhooks, type WebhookBench } from './webhooks.ts';
 
 /** What tests of webhooks share: one database, empty before each test, and what a test starts is ended after it. */
@@ -16,6 +18,10 @@ export interface WebhookBed {
   /** Starts webhooks over the database. */
   build(patch?: Partial<WebhookDeps>): Promise<WebhookBench>;
   receiver(port?: number): Promise<Receiver>;
+  /** Starts webhooks with one endpoint, and its receiver. */
+  connected(patch?: Partial<WebhookDeps>, input?: { secret?: string }): Promise<WebhookBench & { target: Receiver }>;
+  /** Returns the HTTP tries for the only endpoint, newest first. */
+  attempts(): Promise<Attempt[]>;
 }
 
 /** Prepares the tests of the file (or of the block it is called in) for webhooks. */
@@ -40,7 +46,7 @@ export function useWebhookBed(open: () => Promise<TestDatabase>): WebhookBed {
     for (const close of closers.splice(0).toReversed()) await close();
   });
 
-  return {
+  const bed: WebhookBed = {
     get db() {
       return db;
     },
@@ -61,5 +67,30 @@ export function useWebhookBed(open: () => Promise<TestDatabase>): WebhookBed {
       closers.push(() => made.close().catch(() => undefined));
       return made;
     },
+
+    async connected(patch = {}, input = {}) {
+      const bench = await bed.build(patch);
+      const target = await bed.receiver();
+      await bench.webhooks.set(bench.accountId, { url: target.url, dialect: 'plain', ...input });
+      return { ...bench, target };
+    },
+
+    async attempts() {
+      const [endpoint] = (await db.database.knex('webhook_endpoints').select('id')) as { id: string }[];
+      return createWebhookHistory(db.database).attempts({ endpointIds: [endpoint?.id ?? ''], limit: 1000 });
+    },
   };
+  return bed;
 }
+
+/** Returns the text of the message that was told. */
+export const textOf = (request: ReceivedRequest) => (JSON.parse(request.body) as { text: string }).text;
+
+/** Returns the chat of the message that was told. */
+export const chatOf = (request: ReceivedRequest) => (JSON.parse(request.body) as { chat: string }).chat;
+
+/** Returns an answer for a receiver: this status, and `no`. */
+export const refuse =
+  (status: number, headers: Record<string, string> = {}) =>
+  (_: unknown, response: { writeHead(status: number, headers: Record<string, string>): { end(text: string): void } }) =>
+    response.writeHead(status, headers).end('no');
