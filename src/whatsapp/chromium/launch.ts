@@ -61,7 +61,7 @@ export function createLauncher(input: {
         memory: async () => (pid === undefined ? null : memoryOf(pid)),
         async close(timeoutMs) {
           // Named while its root lives: a stopped or hung renderer would outlive it.
-          const family = pid === undefined ? [] : await processTree(pid);
+          const family = pid === undefined ? [] : processTree(pid);
           try {
             await withTimeout(browser.close(), timeoutMs, 'The browser did not close in time');
             return true;

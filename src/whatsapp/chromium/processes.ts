@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BrowserMemory } from '../client.ts';
 import { processStart } from './lock.ts';
@@ -16,10 +17,9 @@ export async function commandLine(pid: number): Promise<string[] | null> {
 }
 
 /** Returns every process id of this machine but our own; none where the system has no /proc. */
-export async function processIds(): Promise<number[]> {
+export function processIds(): number[] {
   if (process.platform !== 'linux') return [];
-  const names = await readdir('/proc');
-  return names
+  return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => pid !== process.pid);
@@ -34,11 +34,15 @@ export function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): void {
   }
 }
 
-/** Returns the process and all its descendants, parents first; the process alone where the system has no /proc. */
-export async function processTree(root: number): Promise<Member[]> {
+/**
+ * Returns the process and all its descendants, parents first; the process alone where the system has no /proc. It reads without giving way,
+ * some 20 µs a process of the machine: each read that gives way comes back a turn of the event loop later, which while much is sent
+ * made minutes of it.
+ */
+export function processTree(root: number): Member[] {
   const childrenOf = new Map<number, number[]>();
-  for (const pid of await processIds()) {
-    const parent = await parentOf(pid);
+  for (const pid of processIds()) {
+    const parent = parentOf(pid);
     if (parent !== null) childrenOf.set(parent, [...(childrenOf.get(parent) ?? []), pid]);
   }
   const tree = [root];
@@ -51,18 +55,16 @@ export async function processTree(root: number): Promise<Member[]> {
  * for ever; so the whole tree is named before its root is killed.
  */
 export async function killAll(members: Member[], timeoutMs: number): Promise<void> {
-  const isThere = async ({ pid, start }: Member) =>
-    start !== null && processStart(pid) === start && !(await isZombie(pid));
-  for (const member of members) if (await isThere(member)) signal(member.pid, 'SIGKILL');
+  const isThere = ({ pid, start }: Member) => start !== null && processStart(pid) === start && !isZombie(pid);
+  for (const member of members) if (isThere(member)) signal(member.pid, 'SIGKILL');
   for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(25)) {
-    const left = await Promise.all(members.map(isThere));
-    if (!left.includes(true)) return;
+    if (!members.some(isThere)) return;
   }
 }
 
 /** Returns the memory of a process with all its descendants; null where the system does not tell. */
 export async function memoryOf(root: number): Promise<BrowserMemory | null> {
-  const sums = await Promise.all((await processTree(root)).map(({ pid }) => rollup(pid)));
+  const sums = await Promise.all(processTree(root).map(({ pid }) => rollup(pid)));
   const known = sums.filter((sum) => sum !== null);
   if (known.length === 0) return null;
   return {
@@ -79,17 +81,21 @@ async function rollup(pid: number): Promise<BrowserMemory | null> {
 }
 
 /** Field 4 of `/proc/<pid>/stat`, after the name in brackets, which may hold anything. */
-async function parentOf(pid: number): Promise<number | null> {
-  const fields = await statFields(pid);
+function parentOf(pid: number): number | null {
+  const fields = statFields(pid);
   return fields === null ? null : Number(fields[1]);
 }
 
-async function isZombie(pid: number): Promise<boolean> {
-  const state = (await statFields(pid))?.[0];
+function isZombie(pid: number): boolean {
+  const state = statFields(pid)?.[0];
   return state === undefined || state === 'Z' || state === 'X';
 }
 
-async function statFields(pid: number): Promise<string[] | null> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
-  return text === null ? null : text.slice(text.lastIndexOf(')') + 2).split(' ');
+function statFields(pid: number): string[] | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return null;
+  }
 }

@@ -128,11 +128,13 @@ export async function killOrphans({ instanceId, graceMs = 3_000, ...where }: Orp
     const args = await commandLine(pid);
     return args !== null && args.some((arg) => isMarker(arg, instanceId)) && isMeant(await userDataDirOf(args));
   };
-  const found: number[] = [];
-  for (const pid of await processIds()) if (await isOrphan(pid)) found.push(pid);
+  const ids = processIds();
+  // All at once: one after another, each would come back a turn of the event loop later.
+  const areOrphans = await Promise.all(ids.map(isOrphan));
+  const found = ids.filter((_, index) => areOrphans[index]);
   if (found.length === 0) return [];
   // A stopped renderer would outlive its browser, and has no marker.
-  const families = (await Promise.all(found.map(processTree))).flat();
+  const families = found.flatMap(processTree);
 
   for (const pid of found) signal(pid, 'SIGTERM');
   for (const deadline = Date.now() + graceMs; Date.now() < deadline; await sleep(25)) {
