@@ -185,6 +185,7 @@ export async function buildCore(parts: CoreParts): Promise<BuiltCore> {
     touchMedia: mediaStore.touch,
     client,
     canSend: (instanceId, type) => !features.held(instanceId).has(type),
+    hasHeard: (instanceId) => inbox.hasHeard(instanceId),
     defaultCountry,
     retentionDays: config.campaignRetentionDays,
   });
@@ -210,7 +211,16 @@ export async function buildCore(parts: CoreParts): Promise<BuiltCore> {
     storeMedia,
     client,
   });
-  const inbox = createInbox({ ...base, lids, announcer, listener: optOuts, storeMedia, missing, client });
+  const inbox = createInbox({
+    ...base,
+    lids,
+    announcer,
+    listener: optOuts,
+    heard: engine.dispatcher.nudge,
+    storeMedia,
+    missing,
+    client,
+  });
   const amendments = createAmendments({
     ...base,
     store: createAmendmentStore(database),

@@ -128,19 +128,13 @@ export function createCampaigns(deps: CampaignsDeps): Campaigns {
 
   async function view(campaign: Campaign): Promise<CampaignView> {
     const isRunning = campaign.state === 'running';
-    const isOnline = dispatcher.isOnline(campaign.instanceId);
-    const hold = !isRunning
-      ? null
-      : dispatcher.isBroken(campaign.instanceId)
-        ? 'storage'
-        : isOnline
-          ? campaign.hold === 'disconnected'
-            ? null
-            : campaign.hold
-          : 'disconnected';
+    const obstacle = dispatcher.obstacle(campaign.instanceId);
+    // What the row says of an obstacle may be over.
+    const own = campaign.hold === 'disconnected' || campaign.hold === 'catching_up' ? null : campaign.hold;
+    const hold = isRunning ? (obstacle ?? own) : null;
     const holdUntil = hold === campaign.hold ? campaign.holdUntil : null;
     const number = await numbers.get(campaign.instanceId);
-    const isDue = isRunning && isOnline && campaign.counts.queued > 0;
+    const isDue = isRunning && (obstacle === null || obstacle === 'storage') && campaign.counts.queued > 0;
     const waits = isDue ? Math.max(number.nextSendAt, holdUntil ?? 0, clock.now()) : null;
     return {
       ...campaign,

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { isMediaContent } from '../model/content.ts';
-import { reasonOf, toGatewayError } from '../model/errors.ts';
+import { reasonOf } from '../model/errors.ts';
 import type { Instance } from '../model/instance.ts';
 import type { Jid } from '../model/jid.ts';
 import type { Message } from '../model/message.ts';
@@ -12,17 +12,25 @@ import type { ReceivedMessage, WhatsAppClient } from '../whatsapp/client.ts';
 import type { Announcer } from './announcer.ts';
 import { arrivalEvent, directionOf, lidPairs, toMessage } from './inbox/arrivals.ts';
 import { createFiles, type FilesDeps } from './inbox/files.ts';
+import { createPast, type Past, type PastLimits, usualPastLimits } from './inbox/past.ts';
 import type { MissingFiles } from './media/missing-files.ts';
 import { outlastOutage } from './outage.ts';
 
 /** Takes messages in: each is written once, with its event and its deliveries, in the order of its chat. */
 export interface Inbox {
-  /** A new page begins: what arrives waits until `catchUp` has told what was missed before it. */
-  hold(instanceId: string): void;
+  /** A new page begins: what arrives in a chat waits until `catchUp` has told what was missed there, 10 s at most. */
+  pageBegins(instanceId: string): void;
+  /** The page is gone, or has no line: what waits goes on waiting, for the next `catchUp`. */
+  pageGone(instanceId: string): void;
   /** Takes messages that just arrived. */
   receive(instanceId: string, messages: ReceivedMessage[]): void;
-  /** Takes what arrived while the gateway was away, and files that were being fetched when it ended. @throws GatewayError unavailable: what is held waits for the next call */
+  /**
+   * Takes what arrived while the gateway was away, and files that were being fetched when it ended; resolves when it is written.
+   * @throws Error of the page or the database: the next call goes on
+   */
   catchUp(instanceId: string, client: WhatsAppClient): Promise<void>;
+  /** Tells whether what people wrote before now is known, or was waited for long enough. */
+  hasHeard(instanceId: string): boolean;
   /** Resolves when everything received so far in one of these chats has been announced. */
   announced(instanceId: string, chats: Jid[]): Promise<void>;
   /** Resolves when everything received so far is written. */
@@ -39,7 +47,10 @@ interface InboxDeps extends FilesDeps {
   listener?: { heard(trx: Knex.Transaction, instance: Instance, received: readonly Message[]): Promise<void> };
   /** Takes files for which there is no room; absent: they are given up. */
   missing?: Pick<MissingFiles, 'mark'>;
+  /** Hears that `hasHeard` has become true. */
+  heard?(instanceId: string): void;
   newId: () => string;
+  limits?: PastLimits;
 }
 
 /** What one instance has received and not yet written. */
@@ -51,15 +62,9 @@ interface Lane {
   chats: Map<Jid, Promise<void>>;
   /** Ids of the rows in those chats. */
   unannounced: Set<string>;
-  /** Present from the begin of a page until what was missed before it is known. */
-  hold: Hold | null;
-}
-
-/** What arrives too early: written now, it would be told before older messages, and later nobody would look for those. */
-interface Hold {
-  early: ReceivedMessage[];
-  over: Promise<void>;
-  end(): void;
+  past: Past;
+  /** When the newest message was written by WhatsApp, of those that came. */
+  newestAt: number;
 }
 
 const batchSize = 256;
@@ -68,41 +73,38 @@ const overlapMs = 600_000;
 
 /** Returns the inbox over all instances. */
 export function createInbox(deps: InboxDeps): Inbox {
-  const { database, messages, instances, lids, announcer, clock, newId, log } = deps;
+  const { database, messages, instances, lids, announcer, clock, newId, log, limits = usualPastLimits } = deps;
   const lanes = new Map<string, Lane>();
   const files = createFiles(deps);
 
   function laneOf(instanceId: string): Lane {
     let lane = lanes.get(instanceId);
     if (!lane) {
-      lane = { pending: [], writing: null, chats: new Map(), unannounced: new Set(), hold: null };
+      const past = createPast({ tell: (received) => take(instanceId, received), heard, limits });
+      lane = { pending: [], writing: null, chats: new Map(), unannounced: new Set(), past, newestAt: 0 };
       lanes.set(instanceId, lane);
     }
     return lane;
-  }
 
-  /** What a page that ended too soon has told goes on waiting, for the next one. */
-  function hold(instanceId: string): void {
-    let end = (): void => undefined;
-    const over = new Promise<void>((resolve) => (end = resolve));
-    laneOf(instanceId).hold ??= { early: [], over, end };
-  }
-
-  /** Takes what was missed, then what came meanwhile. */
-  function letGo(instanceId: string, missed: ReceivedMessage[]): void {
-    const lane = laneOf(instanceId);
-    const held = lane.hold;
-    lane.hold = null;
-    const received = [...missed, ...(held?.early ?? [])];
-    if (received.length > 0) receive(instanceId, received);
-    held?.end();
+    function heard(isComplete: boolean): void {
+      if (!isComplete)
+        log.error({ instance: instanceId }, 'what was missed is not known: campaigns wait no longer for it');
+      deps.heard?.(instanceId);
+    }
   }
 
   function receive(instanceId: string, received: ReceivedMessage[]): void {
+    const { past } = laneOf(instanceId);
+    take(
+      instanceId,
+      received.filter((message) => !past.keeps(message)),
+    );
+  }
+
+  function take(instanceId: string, received: ReceivedMessage[]): void {
     const lane = laneOf(instanceId);
-    if (lane.hold) return void lane.hold.early.push(...received);
     lane.pending.push(...received);
-    lane.writing ??= drain(instanceId, lane);
+    if (lane.pending.length > 0) lane.writing ??= drain(instanceId, lane);
   }
 
   /** Whatever came while a transaction ran goes into the next one together. */
@@ -165,12 +167,10 @@ export function createInbox(deps: InboxDeps): Inbox {
         rows.filter((row) => row.state !== 'fetching'),
       );
       await lids.remember(trx, lidPairs(fresh), clock.now());
-      if (fresh.length > 0)
-        await instances.update(
-          instanceId,
-          { lastEventAt: Math.max(instance.lastEventAt ?? 0, ...fresh.map((m) => m.happenedAt)) },
-          trx,
-        );
+      lane.newestAt = Math.max(lane.newestAt, ...fresh.map((message) => message.happenedAt));
+      // Later than what is untold of the past, nobody would look for that.
+      if (fresh.length > 0 && lane.past.isTold)
+        await instances.update(instanceId, { lastEventAt: Math.max(instance.lastEventAt ?? 0, lane.newestAt) }, trx);
     });
     for (const { row, received } of waiting) queueInChat(lane, row, received.hasMedia);
   }
@@ -230,24 +230,26 @@ export function createInbox(deps: InboxDeps): Inbox {
   }
 
   async function catchUp(instanceId: string, page: WhatsAppClient): Promise<void> {
-    let missed: ReceivedMessage[] = [];
-    try {
-      const instance = await instances.byId(instanceId);
-      if (!instance) return;
-      await takeUpUnannounced(instanceId, laneOf(instanceId));
-      if (instance.lastEventAt === null) await instances.update(instanceId, { lastEventAt: clock.now() });
-      else missed = await page.receivedSince(instance.lastEventAt - overlapMs);
-    } catch (error) {
-      // Of a database that is away it is asked again; what a page cannot tell keeps nobody waiting.
-      if (toGatewayError(error).code !== 'unavailable') letGo(instanceId, []);
-      throw error;
-    }
-    letGo(instanceId, missed);
+    const lane = laneOf(instanceId);
+    const instance = await instances.byId(instanceId);
+    if (!instance) return;
+    await takeUpUnannounced(instanceId, lane);
+    const { lastEventAt } = instance;
+    const sinceMs = (lastEventAt ?? 0) - overlapMs;
+    await lane.past.ask({
+      // What was before a number was linked is not the gateway's.
+      chats: async () => (lastEventAt === null ? [] : page.chatsSince(sinceMs)),
+      received: (chat) => page.receivedSince(chat, sinceMs),
+      async written() {
+        await lane.writing;
+        await instances.update(instanceId, { lastEventAt: Math.max(lastEventAt ?? clock.now(), lane.newestAt) });
+      },
+    });
   }
 
   async function announced(instanceId: string, chats: Jid[]): Promise<void> {
     const lane = lanes.get(instanceId);
-    await lane?.hold?.over;
+    await lane?.past.released;
     await lane?.writing;
     await Promise.all(chats.map((chat) => lane?.chats.get(chat)));
   }
@@ -256,5 +258,13 @@ export function createInbox(deps: InboxDeps): Inbox {
     for (const lane of lanes.values()) await lane.writing;
   }
 
-  return { hold, receive, catchUp, announced, settled };
+  return {
+    pageBegins: (instanceId) => laneOf(instanceId).past.begin(),
+    pageGone: (instanceId) => laneOf(instanceId).past.leave(),
+    receive,
+    catchUp,
+    hasHeard: (instanceId) => laneOf(instanceId).past.isHeard,
+    announced,
+    settled,
+  };
 }

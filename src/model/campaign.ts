@@ -11,6 +11,7 @@ export type CampaignState = (typeof campaignStates)[number];
  */
 export const campaignHolds = [
   'disconnected',
+  'catching_up',
   'quiet_hours',
   'outside_window',
   'daily_cap',

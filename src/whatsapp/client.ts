@@ -36,8 +36,10 @@ export interface WhatsAppClient {
   restrictions(): Promise<Restrictions>;
   /** Fetches the file of a received message. */
   downloadMedia(waKey: string): Promise<ClientFile>;
-  /** Returns messages received after this Unix ms that the page knows of, oldest first. */
-  receivedSince(sinceMs: number): Promise<ReceivedMessage[]>;
+  /** Returns the chats in which something happened after this Unix ms, those where it was the longest ago first. */
+  chatsSince(sinceMs: number): Promise<Jid[]>;
+  /** Returns messages of a chat received after this Unix ms that the page knows of, oldest first. */
+  receivedSince(chat: Jid, sinceMs: number): Promise<ReceivedMessage[]>;
   /** Returns what was changed about these messages, as far as the page's database tells; the newest state of each. */
   amended(keys: AmendmentLookup[]): Promise<Amendment[]>;
   /** Looks whether the page has what each feature takes. */

@@ -44,9 +44,10 @@ let takeovers: number;
 let timelock: Restrictions['timelock'];
 let doubted: string[];
 let drained: string[];
-/** Instances whose messages wait until it is known what was missed. */
-let held: string[];
-let lookUpsFail: number;
+/** Instances whose page has what it has missed still to tell. */
+let behind: string[];
+/** How it is told. */
+let tellMissed: () => Promise<void>;
 let works: boolean;
 let databaseFails: boolean;
 /** Writes of states wait for it. */
@@ -71,8 +72,8 @@ beforeEach(() => {
   timelock = null;
   doubted = [];
   drained = [];
-  held = [];
-  lookUpsFail = 0;
+  behind = [];
+  tellMissed = async () => undefined;
   works = true;
   databaseFails = false;
   databaseAnswers = Promise.resolve();
@@ -94,10 +95,11 @@ beforeEach(() => {
     drain: async (id: string) => drained.push(id) > 0,
   } as unknown as Outbox;
   const inbox = {
-    hold: (id: string) => void held.push(id),
+    pageBegins: (id: string) => void behind.push(id),
+    pageGone: () => undefined,
     async catchUp(id: string) {
-      if (lookUpsFail-- > 0) throw Object.assign(new Error('away'), { code: 'DATABASE_TIMEOUT' });
-      held.splice(held.indexOf(id), 1);
+      await tellMissed();
+      behind.splice(behind.indexOf(id), 1);
     },
   } as unknown as Inbox;
   supervisorDeps = {
@@ -205,14 +207,25 @@ it('goes from start over the QR code to ready, and then sends', async () => {
   expect(states).toEqual(['A starting', 'A qr', 'A authenticating', 'A ready']);
 });
 
-it('keeps what a page tells until it is known what was missed before', async () => {
-  lookUpsFail = 2;
+it.each([
+  ['the database is away', Object.assign(new Error('away'), { code: 'DATABASE_TIMEOUT' })],
+  ['the page does not tell', new Error('WhatsApp Web does not answer')],
+])('looks up again what was missed while %s', async (_, error) => {
+  let fails = 2;
+  tellMissed = async () => {
+    if (fails-- > 0) throw error;
+  };
   start('A');
   await born(1);
-  expect(held).toEqual(['A']);
+  expect(behind).toEqual(['A']);
   puppets[0]!.tell({ type: 'ready', account });
-  await until('it may send', () => ready.length === 1);
-  expect(held).toEqual([]);
+  await until('it is known', () => behind.length === 0);
+});
+
+it('sends while it is not known yet what was missed', async () => {
+  tellMissed = () => new Promise(() => undefined);
+  await bringUp('A');
+  expect(behind).toEqual(['A']);
 });
 
 it('leaves the telling of a logout to whoever has asked for it', async () => {

@@ -61,6 +61,7 @@ export function createCampaignBed(input: {
   clock: Clock;
   random?: () => number;
   canSend?: () => boolean;
+  hasHeard?: (instanceId: string) => boolean;
 }): CampaignBed {
   const { database, instance, clock } = input;
   const log = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
@@ -94,6 +95,7 @@ export function createCampaignBed(input: {
     touchMedia: async () => undefined,
     client: () => client,
     ...(input.canSend ? { canSend: input.canSend } : {}),
+    ...(input.hasHeard ? { hasHeard: input.hasHeard } : {}),
     defaultCountry: 'TZ',
     retentionDays: 30,
     random: input.random ?? Math.random,

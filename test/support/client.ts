@@ -68,7 +68,11 @@ export function createScriptedClient(onSent: (outcomes: SendOutcome[]) => void):
     restrictions: async () => client.told,
     checkNumber: async (jid: Jid) => jid,
     downloadMedia: async () => ({ data: Buffer.from('file'), mimeType: 'text/plain' }),
-    receivedSince: async () => client.missed,
+    chatsSince: async (sinceMs) => [
+      ...new Set(client.missed.filter(({ happenedAt }) => happenedAt >= sinceMs).map((message) => message.chat)),
+    ],
+    receivedSince: async (chat, sinceMs) =>
+      client.missed.filter((message) => message.chat === chat && message.happenedAt >= sinceMs),
     amended: async () => client.amendments,
     selfTest: async () => client.tested,
     passkey: async () => false,

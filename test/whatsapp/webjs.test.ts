@@ -192,7 +192,7 @@ describe.each(drifts)('on a page %s', (_, drift) => {
     await until('it is ready again', () => events.some((event) => event.type === 'ready'));
     // What the number itself has written is told as well.
     const missed = async () =>
-      (await client.receivedSince(since)).filter(
+      (await client.receivedSince(chat, since)).filter(
         ({ content }) => content.type === 'text' && content.text.startsWith('missed'),
       );
     await until('all are found', async () => (await missed()).length === 60);

@@ -21,8 +21,8 @@ export interface Dispatcher {
   /** Looks at every instance whose time has come. */
   tick(): void;
   isOnline(instanceId: string): boolean;
-  /** True while the instance's campaigns cannot be read or written. */
-  isBroken(instanceId: string): boolean;
+  /** Returns what holds up all campaigns of the instance now; null when nothing does. */
+  obstacle(instanceId: string): Extract<CampaignHold, 'storage' | 'disconnected' | 'catching_up'> | null;
   /** Sends a minute over the last ten minutes. */
   ratePerMinute(campaignId: string): number;
   close(): Promise<void>;
@@ -33,6 +33,8 @@ interface DispatcherDeps extends ServingDeps {
   instances: InstanceStore;
   /** Tells of a campaign that is not known to be made. */
   isMaking(campaignId: string): boolean;
+  /** Says whether it is known what people wrote while the instance was away; who makes it known nudges. */
+  hasHeard(instanceId: string): boolean;
   random: () => number;
   log: Logger;
 }
@@ -120,8 +122,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         await database.transaction((trx) => transitions.make(trx, 'fail', id, 'instance_deleted'));
       return null;
     }
-    if (!sender.online) {
-      for (const campaign of running) await hold(campaign, 'disconnected', null);
+    const obstacle = sender.online ? unheard(instanceId) : 'disconnected';
+    if (obstacle) {
+      for (const campaign of running) await hold(campaign, obstacle, null);
       return null;
     }
     let until: number | null = null;
@@ -142,6 +145,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     }
     return until;
   }
+
+  const unheard = (instanceId: string) => (deps.hasHeard(instanceId) ? null : 'catching_up');
 
   async function hold(campaign: Campaign, kind: CampaignHold | null, until: number | null): Promise<void> {
     if (campaign.hold !== kind || campaign.holdUntil !== until) await campaigns.setHold(campaign.id, kind, until);
@@ -179,7 +184,11 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     },
 
     isOnline: (instanceId) => senderOf(instanceId).online,
-    isBroken: (instanceId) => senderOf(instanceId).broken,
+    obstacle(instanceId) {
+      const { broken, online } = senderOf(instanceId);
+      if (broken) return 'storage';
+      return online ? unheard(instanceId) : 'disconnected';
+    },
 
     ratePerMinute: rate.perMinute,
 

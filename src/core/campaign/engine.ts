@@ -56,6 +56,8 @@ interface CampaignEngineDeps {
   client(instanceId: string): WhatsAppClient;
   /** Says whether the instance's page can send content of this type. Default: always. */
   canSend?(instanceId: string, type: OutgoingContent['type']): boolean;
+  /** Says whether it is known what people wrote while the instance was away: some may have opted out. Default: always. */
+  hasHeard?(instanceId: string): boolean;
   defaultCountry: string | null;
   retentionDays: number;
   clock: Clock;
@@ -87,6 +89,7 @@ export function createCampaignEngine(deps: CampaignEngineDeps): CampaignEngine {
   const loader = createLoader({ ...parts, optOuts: optOutStore });
   const dispatcher = createDispatcher({
     canSend: () => true,
+    hasHeard: () => true,
     ...parts,
     claims,
     transitions,

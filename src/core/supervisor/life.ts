@@ -91,7 +91,7 @@ export function beginLife(deps: LifeDeps): Life {
   const patience = createPatience(limits, time);
   const client = deps.createClient({ ...deps.options, instanceId, onEvent: hear });
   const work = createWork({ ...deps, client });
-  inbox.hold(instanceId);
+  inbox.pageBegins(instanceId);
   client.start().then(
     // No QR code by then: the profile holds a login.
     () => (standing.state === 'starting' ? moved('authenticating') : undefined),

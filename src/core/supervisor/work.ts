@@ -11,8 +11,8 @@ import type { Standing } from './standing.ts';
 /** What a page is there for: sending what waits, and telling what came while it was away. */
 interface Work {
   readonly isDown: boolean;
-  /** Begins, or begins anew; what fails is tried again for as long as the page is ready. */
-  takeUp(): Promise<void>;
+  /** Begins, or begins anew; what fails is tried again for as long as the page is ready. Sending waits for nothing that came. */
+  takeUp(): void;
   /** The line or the page is gone. */
   putDown(): void;
   /** Shows a restriction of the number while it lasts: it works on, but a person should know. */
@@ -20,7 +20,10 @@ interface Work {
 }
 
 const retryMs = 1_000;
+/** For a database that is away. */
 const mostRetryMs = 5_000;
+/** For a page that does not tell. */
+const mostAskMs = 60_000;
 
 /** Returns the work of one page. */
 export function createWork(input: {
@@ -39,26 +42,26 @@ export function createWork(input: {
   let isDown = true;
   let turn = 0;
 
-  /**
-   * What fails here is the database, or a page whose death the heartbeat finds: either way it is tried again, and a healthy browser goes on.
-   */
-  async function takeUp(): Promise<void> {
+  function takeUp(): void {
     isDown = false;
     turn += 1;
     const mine = turn;
     const isWanted = () => mine === turn && standing.state === 'ready';
-    for (let pauseMs = retryMs; isWanted(); pauseMs = Math.min(2 * pauseMs, mostRetryMs)) {
+    void persist(isWanted, 'the instance could not take up its work', () => outbox.instanceReady(instanceId, client));
+    void persist(isWanted, 'what was missed could not be looked up', async () => {
+      await inbox.catchUp(instanceId, client);
+      if (isWanted()) await amendments.catchUp(instanceId, client);
+    });
+  }
+
+  /** What fails is the database, or a page whose death the heartbeat finds: either way it is tried again, and a healthy browser goes on. */
+  async function persist(isWanted: () => boolean, complaint: string, work: () => Promise<void>): Promise<void> {
+    for (let pauseMs = retryMs; isWanted(); pauseMs *= 2) {
       try {
-        // What the page cannot tell of the past must not keep the instance from its work.
-        await inbox.catchUp(instanceId, client).catch((error: unknown) => {
-          if (toGatewayError(error).code === 'unavailable') throw error;
-          tell('missed messages could not be looked up')(error);
-        });
-        amendments.catchUp(instanceId, client).catch(tell('missed changes could not be looked up'));
-        if (isWanted()) await outbox.instanceReady(instanceId, client);
-        return;
+        return await work();
       } catch (error) {
-        tell('the instance could not take up its work')(error);
+        tell(complaint)(error);
+        pauseMs = Math.min(pauseMs, toGatewayError(error).code === 'unavailable' ? mostRetryMs : mostAskMs);
         await clock.sleep(pauseMs);
       }
     }
@@ -73,6 +76,7 @@ export function createWork(input: {
     putDown() {
       isDown = true;
       turn += 1;
+      inbox.pageGone(instanceId);
       outbox.instanceGone(instanceId);
     },
 

@@ -224,8 +224,13 @@ function createWebjsClient({ launch, web, onEvent, ...options }: ClientDeps): Wh
       };
     },
 
-    async receivedSince(sinceMs) {
-      const messages = await call('receivedSince', mediaTimeoutMs, Math.floor(sinceMs / 1000));
+    async chatsSince(sinceMs) {
+      const chats = await call('chatsSince', callTimeoutMs, Math.floor(sinceMs / 1000));
+      return chats.map(parseJid).filter((chat) => chat !== null);
+    },
+
+    async receivedSince(chat, sinceMs) {
+      const messages = await call('receivedSince', callTimeoutMs, chat, Math.floor(sinceMs / 1000));
       return messages.map(toReceivedMessage).filter((message): message is ReceivedMessage => message !== null);
     },
 

@@ -44,7 +44,12 @@ const needs: Record<Feature, readonly string[]> = {
     'window.WWebJS.processStickerData',
   ],
   link_preview: ['WAWebLinkPreviewChatAction.getLinkPreview'],
-  receive: ['WAWebCollections.Msg.on', 'WAWebCollections.Chat.getModelsArray', 'window.wapbridge.receivedSince'],
+  receive: [
+    'WAWebCollections.Msg.on',
+    'WAWebCollections.Chat.getModelsArray',
+    'window.wapbridge.chatsSince',
+    'window.wapbridge.receivedSince',
+  ],
   acks: ['WAWebCollections.Msg.on', 'window.wapbridge.find'],
   history: ['WAWebChatLoadMessages.loadEarlierMsgs|WAWebDBMessageFindLocal.msgFindByDirection'],
   message_changes: [

@@ -108,20 +108,23 @@ export const receiving: BridgePart = (bridge, page) => {
     // This page has no such switch.
   }
 
-  bridge.receivedSince = async (sinceSeconds) => {
-    const messages: any[] = [];
-    for (const chat of Chat.getModelsArray()) {
-      if ((chat.t ?? 0) < sinceSeconds) continue;
-      for (const message of await bridge.messagesBackTo(chat, sinceSeconds))
-        if (isForUs(message)) messages.push(message);
-    }
-    messages.sort((a, b) => a.t - b.t);
-    const described: PageMessage[] = [];
-    for (const message of messages.slice(-5000)) {
-      const plain = describe(message);
-      described.push({ ...plain, senderPhone: plain.senderPhone ?? (await askPhone(plain.sender)) });
-    }
-    return described;
+  bridge.chatsSince = (sinceSeconds) => {
+    const chats: any[] = Chat.getModelsArray().filter((chat: any) => (chat.t ?? 0) >= sinceSeconds);
+    return chats.toSorted((a, b) => a.t - b.t).map((chat) => text(chat.id));
+  };
+
+  bridge.receivedSince = async (name, sinceSeconds) => {
+    const chat = Chat.getModelsArray().find((one: any) => text(one.id) === name);
+    if (!chat) return [];
+    const messages = (await bridge.messagesBackTo(chat, sinceSeconds)).filter(isForUs).toSorted((a, b) => a.t - b.t);
+    const described = messages.map(describe);
+    // WhatsApp may take seconds for each: who is not told by then stays without a phone.
+    const untilAt = Date.now() + 5000;
+    const phones = new Map<string, string | null>();
+    for (const { sender, senderPhone } of described)
+      if (senderPhone === null && !phones.has(sender))
+        phones.set(sender, Date.now() < untilAt ? await askPhone(sender) : null);
+    return described.map((plain) => ({ ...plain, senderPhone: plain.senderPhone ?? phones.get(plain.sender) ?? null }));
   };
 
   /** After a start a chat holds its last message at most: the page's database has the others. */

@@ -112,7 +112,9 @@ export interface PageSendOptions {
 export interface PageBridge {
   send(messages: PageSend[]): void;
   find(keys: { waId: string; chat: string }[]): Promise<{ waId: string; waKey: string; ack: Ack }[]>;
-  receivedSince(sinceSeconds: number): Promise<PageMessage[]>;
+  /** The chats in which something happened since then, the longest ago first. */
+  chatsSince(sinceSeconds: number): string[];
+  receivedSince(chat: string, sinceSeconds: number): Promise<PageMessage[]>;
   /** What was changed about these messages; `t` in Unix seconds. */
   amended(keys: { waKey: string; t: number }[]): Promise<PageChange[]>;
   checkNumber(jid: string): Promise<string | null>;
