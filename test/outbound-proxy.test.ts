@@ -1,37 +1,17 @@
-import { createServer as createHttp } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { startConnectProxy } from './support/connect-proxy.ts';
 import { loopback, post, useOutboundBed } from './support/outbound-bed.ts';
-import { startReceiver, type Receiver } from './support/receiver.ts';
+import { startReceiver } from './support/receiver.ts';
 
 const { outbound, receiver, tcpServer, closers } = useOutboundBed();
 
 describe('through a proxy', () => {
   /** A proxy that knows `erp.example`, and refuses everything else; tells what it was asked for. */
-  async function proxy(target: Receiver) {
-    const asked: string[] = [];
-    const server = createHttp((_, response) => response.writeHead(405).end());
-    const sockets = new Set<Duplex>();
-    server.on('connect', (request, client: Duplex) => {
-      asked.push(`${request.url} ${request.headers['proxy-authorization'] ?? ''}`.trim());
-      sockets.add(client.on('error', () => client.destroy()));
-      if (!request.url?.startsWith('erp.example:')) return client.end('HTTP/1.1 403 Forbidden\r\n\r\n');
-      const upstream = connect(target.port, '127.0.0.1', () => {
-        client.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-        client.pipe(upstream).pipe(client);
-      });
-      sockets.add(upstream.on('error', () => client.destroy()));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    closers.push(
-      () =>
-        new Promise((resolve) => {
-          for (const socket of sockets) socket.destroy();
-          server.close(() => resolve());
-        }),
-    );
-    return { asked, url: `http://me:hu%3Ash@127.0.0.1:${(server.address() as AddressInfo).port}` };
+  async function proxy(target: { port: number }) {
+    const portOf = (asked: string) => (asked.startsWith('erp.example:') ? target.port : null);
+    const { asked, port, close } = await startConnectProxy({ portOf });
+    closers.push(close);
+    return { asked, url: `http://me:hu%3Ash@127.0.0.1:${port}` };
   }
   const login = `Basic ${Buffer.from('me:hu:sh').toString('base64')}`;
 

@@ -66,6 +66,7 @@ export function createOperations(options: {
       queueMicrotask(() => exchange.attach(session, device));
       return describe(device);
     },
+    ping: () => null,
     ref: (session) => ({ ref: pairing.ref(session) }),
     pairing_code(session, { phone }) {
       const digits = toPhone(String(phone));

@@ -42,6 +42,10 @@ export interface SandboxOptions {
   qrRotationMs?: number;
   /** Pause between the end of offline delivery and `hasSynced`; default 400 ms. The stock library misses it when it comes at once. */
   syncDelayMs?: number;
+  /** After so long without a word from the network the page asks for one; default 15 s, and up to as much again by chance, as WAComms does. */
+  pingAfterMs?: number;
+  /** A line on which nothing comes for so long after that is given up; default 20 s, WAComms' `deadSocketTime`. */
+  deadAfterMs?: number;
   /** Changes of WhatsApp Web that the page shall show, to see how the gateway takes them. */
   drift?: Drift[];
 }
@@ -52,6 +56,7 @@ const WEB_VERSION = '2.3000.0-sandbox';
 /** Opens (or continues) the sandbox in a folder. One process at a time. @throws Error when the journal is damaged */
 export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
   const { dir, acks = 3, now = Date.now, qrRotationMs = 20_000, syncDelayMs = 400 } = options;
+  const { pingAfterMs = 15_000, deadAfterMs = 20_000 } = options;
   const state = createNetworkState();
   const journal: Journal = openJournal(join(dir, 'network.jsonl'), (record, line) => state.apply(record, line));
   const media = createMediaStore(join(dir, 'media'));
@@ -78,7 +83,7 @@ export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
   let html = '';
   function setDrift(changes: Drift[]): void {
     drift = changes;
-    html = buildPage({ networkUrl: server.url, qrRotationMs, syncDelayMs, drift });
+    html = buildPage({ networkUrl: server.url, qrRotationMs, syncDelayMs, pingAfterMs, deadAfterMs, drift });
     writeFileSync(join(cacheDir, `${WEB_VERSION}.html`), html);
   }
   setDrift(options.drift ?? []);

@@ -2,7 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Client } from 'whatsapp-web.js';
-import { WebSocket } from 'ws';
+import { startConnectProxy } from '../support/connect-proxy.ts';
+import { openElsewhere } from '../support/second-page.ts';
+import { startStallingProxy } from '../support/stalling-proxy.ts';
 import { createTestBed, once, until } from './support.ts';
 import type { TestBed } from './support.ts';
 
@@ -47,6 +49,28 @@ describe('a broken connection', () => {
     expect((await coming)[0]).toMatchObject({ body: 'are you there?' });
   });
 
+  it('notices that nothing comes any more although no connection ends, and goes on where it was', async () => {
+    bed = await createTestBed({ pingAfterMs: 200, deadAfterMs: 300 });
+    const tunnels = await startConnectProxy();
+    const way = await startStallingProxy({ host: '127.0.0.1', port: tunnels.port });
+    const proxyArgs = [`--proxy-server=http://127.0.0.1:${way.port}`, '--proxy-bypass-list=<-loopback>'];
+    const client = await bed.start('a', { linkAs: PHONE, browserArgs: proxyArgs });
+    way.stall('all');
+    const sent = await client.sendMessage(`${OTHER}@c.us`, 'into silence');
+    bed.sandbox.network.receive({ to: PHONE, from: OTHER, text: 'out of silence' });
+    await until(async () => (await client.getState()) === ('OPENING' as never));
+    const coming = once(client, 'message');
+    way.resume();
+    expect((await coming)[0]).toMatchObject({ body: 'out of silence' });
+    await until(async () => (await client.getMessageById(sent.id._serialized)).ack === 3);
+    await until(async () => (await client.getState()) === ('CONNECTED' as never));
+    expect(bed.sandbox.network.messages().filter(({ text }) => text === 'into silence')).toMatchObject([
+      { id: sent.id.id },
+    ]);
+    await way.close();
+    await tunnels.close();
+  });
+
   it('loses its connection to a copy of the same profile, and can take it back', async () => {
     bed = await createTestBed();
     const client = await bed.start('a', { linkAs: PHONE });
@@ -55,11 +79,7 @@ describe('a broken connection', () => {
       takeoverOnConflict: true,
       takeoverTimeoutMs: 60_000,
     });
-    const [{ device }] = bed.sandbox.network.linked() as unknown as [{ device: string }];
-    const html = readFileSync(join(bed.sandbox.web.cacheDir, `${bed.sandbox.web.version}.html`), 'utf8');
-    const copy = new WebSocket(/"networkUrl":"([^"]+)"/.exec(html)?.[1] as string);
-    await new Promise((resolve) => copy.once('open', resolve));
-    copy.send(JSON.stringify({ i: 1, op: 'hello', device }));
+    const copy = await openElsewhere(bed.sandbox, PHONE);
     await until(async () => (await client.getState()) === ('CONFLICT' as never));
     const closed = new Promise((resolve) => copy.once('close', resolve));
     await client.pupPage?.evaluate("window.require('WAWebSocketModel').Socket.takeover()");

@@ -19,7 +19,7 @@ export interface TestBed {
   /** Starts a stock client on the profile `name`. `linkAs` scans its first QR code with that phone. */
   start(name: string, options?: StartOptions): Promise<Client>;
   /** Starts a stock client without waiting for anything. */
-  open(name: string, options?: Record<string, unknown>): Client;
+  open(name: string, options?: Record<string, unknown>, browserArgs?: string[]): Client;
   /** Ends this run of the sandbox and continues it as after a restart. */
   restart(): Promise<void>;
   close(): Promise<void>;
@@ -31,6 +31,8 @@ type StockClient = Client & { inject(): Promise<void> };
 interface StartOptions {
   linkAs?: string;
   name?: string;
+  /** Added to the browser's command line. */
+  browserArgs?: string[];
 }
 
 /** Makes a test bed. */
@@ -42,7 +44,7 @@ export async function createTestBed(options: Partial<SandboxOptions> = {}): Prom
   const bed: TestBed = {
     dir,
     sandbox: await createSandbox(settings),
-    open(name, extra = {}) {
+    open(name, extra = {}, browserArgs = []) {
       const { version, cacheDir, chromiumArgs } = bed.sandbox.web;
       const client: StockClient = new whatsapp.Client({
         authStrategy: new whatsapp.LocalAuth({ clientId: name, dataPath: join(dir, 'profiles') }),
@@ -52,7 +54,7 @@ export async function createTestBed(options: Partial<SandboxOptions> = {}): Prom
           executablePath: browserPath,
           headless: browserPath.endsWith('headless-shell') ? 'shell' : true,
           pipe: true,
-          args: ['--no-sandbox', '--disable-gpu', ...chromiumArgs],
+          args: ['--no-sandbox', '--disable-gpu', ...chromiumArgs, ...browserArgs],
         },
         ...extra,
       } as ConstructorParameters<typeof whatsapp.Client>[0]) as StockClient;
@@ -66,8 +68,8 @@ export async function createTestBed(options: Partial<SandboxOptions> = {}): Prom
       };
       return client;
     },
-    async start(name, { linkAs, name: person } = {}) {
-      const client = bed.open(name);
+    async start(name, { linkAs, name: person, browserArgs } = {}) {
+      const client = bed.open(name, {}, browserArgs);
       if (linkAs !== undefined) {
         client.once('qr', (qr) => {
           void bed.sandbox.network.link(qr, { phone: linkAs, ...(person === undefined ? {} : { name: person }) });

@@ -2,7 +2,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A way to a server that can go silent, as a server that hangs or a network that swallows packets does. */
-interface StallingProxy {
+export interface StallingProxy {
   port: number;
   /**
    * From now on nothing passes: `all`, or only the `answers`, so that the server does what it is asked and nobody hears of it.

@@ -1,5 +1,4 @@
-import { createServer as createHttp } from 'node:http';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +12,7 @@ import type { ClientEvent, WhatsAppClient } from '../../src/whatsapp/client.ts';
 import { createWebjsFactory } from '../../src/whatsapp/webjs/client.ts';
 import type { WebPage } from '../../src/whatsapp/webjs/library.ts';
 import { until } from '../support/clock.ts';
+import { startConnectProxy } from '../support/connect-proxy.ts';
 
 /** A proxy that wants `me:hush` and writes down what it opened. */
 interface TestProxy {
@@ -24,6 +24,9 @@ interface TestProxy {
 
 const user = 'me';
 const password = 'hu:sh@1';
+
+/** A proxy over HTTP, as the one over SOCKS below. */
+const startHttpProxy = (): Promise<TestProxy> => startConnectProxy({ login: `${user}:${password}` });
 
 let dir: string;
 let sandbox: Sandbox;
@@ -111,33 +114,13 @@ it('hands a proxy without password to the browser itself, and shows no password 
   await relayed.close();
 });
 
-async function startHttpProxy(): Promise<TestProxy> {
-  const expected = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
-  const server = createHttp();
-  const state = watch(server);
-  server.on('connect', (request, socket: Socket, head: Buffer) => {
-    if (request.headers['proxy-authorization'] !== expected) {
-      state.refused += 1;
-      socket.end('HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="x"\r\n\r\n');
-      return;
-    }
-    const target = request.url!;
-    state.tunnels.push(target);
-    const upstream = connect(Number(target.split(':')[1]), '127.0.0.1', () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n');
-      upstream.write(head);
-      socket.pipe(upstream).pipe(socket);
-    });
-    for (const end of [socket, upstream]) end.on('error', () => end.destroy());
-  });
-  return listen(server, state);
-}
-
 /** As RFC 1928 and RFC 1929 have it, for names and IPv4 addresses. */
 async function startSocksProxy(): Promise<TestProxy> {
-  const server = createServer();
-  const state = watch(server);
-  server.on('connection', (socket) => {
+  const open = new Set<Socket>();
+  const state = { tunnels: [] as string[], refused: 0 };
+  const server = createServer((socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
     socket.on('error', () => socket.destroy());
     socket.once('data', () => {
       socket.write(Buffer.from([5, 2]));
@@ -163,36 +146,16 @@ async function startSocksProxy(): Promise<TestProxy> {
       });
     });
   });
-  return listen(server, state);
-}
-
-interface Watched {
-  tunnels: string[];
-  refused: number;
-  open: Set<Socket>;
-}
-
-function watch(server: Server): Watched {
-  const open = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-  });
-  return { tunnels: [], refused: 0, open };
-}
-
-async function listen(server: Server, state: Watched): Promise<TestProxy> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
   return {
-    port,
+    port: (server.address() as AddressInfo).port,
     tunnels: state.tunnels,
     get refused() {
       return state.refused;
     },
     close: () =>
       new Promise<void>((resolve) => {
-        for (const socket of state.open) socket.destroy();
+        for (const socket of open) socket.destroy();
         server.close(() => resolve());
       }),
   };

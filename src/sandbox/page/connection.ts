@@ -12,6 +12,8 @@ export function defineConnection(page: SandboxPage): void {
   let wanted = false;
   let online = false;
   let waiting: (() => void)[] = [];
+  let pingTimer: ReturnType<typeof setTimeout> | undefined;
+  let deadTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** The line broke before the answer came; whether the request arrived is not known. */
   class LineBroken extends Error {}
@@ -20,6 +22,41 @@ export function defineConnection(page: SandboxPage): void {
     const call = open.get(i);
     open.delete(i);
     return call;
+  }
+
+  /** A network that swallows what it is given ends no line: without this the page would think itself online for ever. */
+  function heard(line: WebSocket): void {
+    clearTimeout(pingTimer);
+    clearTimeout(deadTimer);
+    pingTimer = setTimeout(
+      () => {
+        ask('ping').catch(() => undefined);
+        giveUpLater(line);
+      },
+      page.config.pingAfterMs * (1 + Math.random()),
+    );
+  }
+
+  function giveUpLater(line: WebSocket): void {
+    clearTimeout(deadTimer);
+    deadTimer = setTimeout(() => ended(line), page.config.deadAfterMs);
+  }
+
+  /** The line is of no use any more; what it still says is not heard, and its own end may take as long as the network is silent. */
+  function ended(line: WebSocket, reason = ''): void {
+    if (socket !== line) return;
+    clearTimeout(pingTimer);
+    clearTimeout(deadTimer);
+    socket = undefined;
+    online = false;
+    line.close();
+    const calls = [...open.values()];
+    open.clear();
+    for (const call of calls) call.reject(new LineBroken('The connection to WhatsApp broke'));
+    handlers['closed']?.({ reason });
+    if (!wanted) return;
+    setTimeout(() => wanted && !socket && connect(), RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]);
+    attempt += 1;
   }
 
   function receive(data: string | ArrayBuffer): void {
@@ -41,23 +78,19 @@ export function defineConnection(page: SandboxPage): void {
     const line = new WebSocket(page.config.networkUrl);
     socket = line;
     line.binaryType = 'arraybuffer';
+    giveUpLater(line);
     line.addEventListener('open', () => {
+      if (socket !== line) return;
       attempt = 0;
+      heard(line);
       handlers['opened']?.({});
     });
-    line.addEventListener('message', (event) => receive(event.data as string | ArrayBuffer));
-    line.addEventListener('close', (event) => {
+    line.addEventListener('message', (event) => {
       if (socket !== line) return;
-      socket = undefined;
-      online = false;
-      const calls = [...open.values()];
-      open.clear();
-      for (const call of calls) call.reject(new LineBroken('The connection to WhatsApp broke'));
-      handlers['closed']?.({ reason: event.reason });
-      if (!wanted) return;
-      setTimeout(() => wanted && !socket && connect(), RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]);
-      attempt += 1;
+      heard(line);
+      receive(event.data as string | ArrayBuffer);
     });
+    line.addEventListener('close', (event) => ended(line, event.reason));
   }
 
   function transmit<T>(frame: (i: number) => string | ArrayBuffer): Promise<T> {

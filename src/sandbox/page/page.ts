@@ -11,6 +11,10 @@ export interface PageConfig {
   networkUrl: string;
   qrRotationMs: number;
   syncDelayMs: number;
+  /** After so long without a word from the network the page asks for one. */
+  pingAfterMs: number;
+  /** A line on which nothing comes for so long after that is given up. */
+  deadAfterMs: number;
   drift: Drift[];
 }
 
