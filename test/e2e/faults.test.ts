@@ -2,15 +2,25 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { browsersIn, renderersOf } from '../support/browsers.ts';
 import { openSqlite } from '../support/database.ts';
-import { type FaultName, faults, runFaults } from '../support/fault-run.ts';
+import { faultless, runFaults } from '../support/fault-run.ts';
+import type { FaultName } from '../support/faults.ts';
 import { startGateway } from '../support/gateway.ts';
 
+/** Those that are found and pass in a few seconds; `test/long` does all of them, with the usual patience. */
+const names: FaultName[] = [
+  'renderer killed',
+  'renderer frozen',
+  'browser killed',
+  'browser frozen',
+  'page closed',
+  'network cut',
+  'taken over elsewhere (CONFLICT)',
+];
 /** A tenth and less of the usual patience. */
 const supervision = { beatMs: 100, probeEveryMs: 300, silenceMs: 3_000, firstPauseMs: 200, stopDeadMs: 300 };
 
 it('finds what happens to a browser, brings it back without a scan, loses nothing, and leaves the others alone', async () => {
   const opened = await openSqlite();
-  const names = Object.keys(faults) as FaultName[];
   const { reports, bystanderRestarts, survivors } = await runFaults({
     databaseUrl: opened.url,
     names,
@@ -19,8 +29,8 @@ it('finds what happens to a browser, brings it back without a scan, loses nothin
   });
   await opened.drop();
   for (const report of reports) {
-    expect(report).toMatchObject({ lost: [], doubled: [] });
-    expect(report.accepted).toBeGreaterThan(5);
+    expect(report).toMatchObject(faultless);
+    expect(Math.min(report.accepted, report.written)).toBeGreaterThan(0);
     expect(Math.max(...report.foundAfterMs)).toBeLessThan(6_000);
   }
   expect(reports.map(({ fault }) => fault)).toEqual(names);

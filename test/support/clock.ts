@@ -44,10 +44,11 @@ export async function until(
   what: string,
   check: () => boolean | Promise<boolean>,
   timeoutMs = patienceMs,
+  everyMs = 5,
 ): Promise<void> {
   const deadlineAt = Date.now() + timeoutMs;
   while (!(await check())) {
     if (Date.now() > deadlineAt) throw new Error(`waited in vain for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -3,52 +3,43 @@ import type { SupervisionLimits } from '../../src/core/supervisor/limits.ts';
 import { accountCaller } from '../../src/model/token.ts';
 import { browsersIn, isRunning, renderersOf } from './browsers.ts';
 import { until } from './clock.ts';
+import { startConnectProxy } from './connect-proxy.ts';
+import { faultEnv, type FaultName, faultOf, needsDisk, type Target } from './faults.ts';
 import { startGateway, type TestGateway } from './gateway.ts';
+import { startReceiver } from './receiver.ts';
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
+import { startStallingProxy } from './stalling-proxy.ts';
+import { beginTraffic, type Tally, type Traffic } from './traffic.ts';
 
 /** What came of doing one fault again and again. */
-interface FaultReport {
+export interface FaultReport extends Tally {
   fault: FaultName;
   times: number;
-  /** From the fault until the instance is not ready any more, ms. */
+  /** From the fault until the gateway shows it, ms. */
   foundAfterMs: number[];
-  /** From the fault until it is ready again without a new scan, ms. */
+  /** From the fault until the instance is ready again without a new scan, ms. */
   readyAfterMs: number[];
-  accepted: number;
-  /** Accepted, but never arrived. */
-  lost: string[];
-  /** Arrived under more than one id. */
-  doubled: string[];
 }
 
-/** What a fault works on. */
-interface Target {
-  gateway: TestGateway;
-  phone: string;
-  browser: number;
-}
-
-const cutMs = 4_000;
-
-/** What can happen to a browser, and how it is done. */
-export const faults = {
-  'renderer killed': ({ browser }) => signal(renderersOf(browser), 'SIGKILL'),
-  'renderer frozen': ({ browser }) => signal(renderersOf(browser), 'SIGSTOP'),
-  'browser killed': ({ browser }) => signal([browser], 'SIGKILL'),
-  'browser frozen': ({ browser }) => signal([browser], 'SIGSTOP'),
-  'network blocked': ({ gateway, phone }) => gateway.app.sandbox!.network.drop(phone, cutMs),
-} satisfies Record<string, (target: Target) => void>;
-
-export type FaultName = keyof typeof faults;
+/** What a tally says when nothing went wrong. */
+export const faultless = {
+  lost: [],
+  uncertain: [],
+  doubled: [],
+  untold: [],
+  toldTwice: [],
+  disordered: [],
+} satisfies Partial<Tally>;
 
 const own = '255757000001';
 const bystander = '255757000002';
-const friend = '255757123456';
 const findWithinMs = 90_000;
-/** What has gathered in a minute of silence takes its time, too. */
-const settleMs = 180_000;
+const readyWithinMs = 120_000;
+const lookEveryMs = 25;
+const diskBytes = 512 * 2 ** 20;
 
 /**
- * Does each fault so many times to one linked instance while messages are sent through it, in real Chromium. A second instance stands
+ * Does each fault so many times to one linked instance while messages go both ways through it, in real Chromium. A second instance stands
  * beside it: its restarts are counted, for it must not have any.
  */
 export async function runFaults(input: {
@@ -58,94 +49,92 @@ export async function runFaults(input: {
   supervision?: Partial<SupervisionLimits>;
 }): Promise<{ reports: FaultReport[]; bystanderRestarts: number; survivors: number[] }> {
   const { databaseUrl, names, times, supervision = {} } = input;
-  const gateway = await startGateway(databaseUrl, {}, { supervision });
+  const gateway = await startGateway(databaseUrl, faultEnv, { supervision });
   const profiles = join(gateway.dataDir, 'profiles');
+  const receiver = await startReceiver();
+  const tunnels = await startConnectProxy();
+  const way = await startStallingProxy({ host: '127.0.0.1', port: tunnels.port });
   const everSeen = new Set<number>();
   const reports: FaultReport[] = [];
+  let disk: SmallDisk | null = null;
+  let traffic: Traffic | null = null;
   try {
-    const instanceId = await gateway.link(own);
+    if (names.some(needsDisk)) disk = await mountSmallDisk(profiles, diskBytes);
+    await gateway.call('wap_bridge.api.settings.set_webhook', { url: receiver.url, events: ['message.received'] });
+    const id = await gateway.link(own);
     const bystanderId = await gateway.link(bystander);
-    const [bystanderBrowser] = browsersIn(join(profiles, bystanderId));
-    const { core } = gateway.app;
-    const caller = accountCaller((await core.accounts.first()).id);
-    const stateOf = async () => (await core.instances.get(caller, instanceId)).state;
+    const bystanderBrowser = browserOf(join(profiles, bystanderId));
+    const target = await aim(gateway, { id, phone: own, way, wayUrl: `http://127.0.0.1:${way.port}`, disk });
 
-    for (const fault of names) {
-      const report: FaultReport = {
-        fault,
-        times,
-        foundAfterMs: [],
-        readyAfterMs: [],
-        accepted: 0,
-        lost: [],
-        doubled: [],
+    for (const name of names) {
+      const fault = faultOf(name);
+      await fault.prepare?.(target);
+      const report = { fault: name, times, foundAfterMs: [] as number[], readyAfterMs: [] as number[] };
+      traffic = beginTraffic({ gateway, receiver }, { instanceId: id, phone: own, name });
+      const instance = () => gateway.app.core.instances.get(target.caller, id);
+      const isReady = async () => {
+        const { state } = await instance();
+        if (state === 'qr') throw new Error(`${name}: a new scan is asked for`);
+        return state === 'ready';
       };
-      const load = sendThrough(gateway, { instanceId, name: fault });
+      const { isFound = ({ state }) => state !== 'ready' } = fault;
       for (let time = 0; time < times; time += 1) {
         // As if it had been steady for long: pauses would grow from fault to fault.
-        await core.instances.connect(caller, instanceId);
-        await pause(100 + Math.random() * 400);
-        const [browser] = browsersIn(join(profiles, instanceId));
-        for (const pid of [browser!, ...renderersOf(browser!)]) everSeen.add(pid);
+        await gateway.app.core.instances.connect(target.caller, id);
+        await traffic.flows();
+        await pause(Math.random() * 500);
+        await until(`ready before ${name}`, isReady, readyWithinMs, lookEveryMs);
+        for (const pid of [target.browser(), ...renderersOf(target.browser())]) everSeen.add(pid);
         const startedAt = performance.now();
-        faults[fault]({ gateway, phone: own, browser: browser! });
-        await until(`${fault} is found`, async () => (await stateOf()) !== 'ready', findWithinMs);
+        await fault.begin(target);
+        await until(`${name} is found`, async () => isFound(await instance()), findWithinMs, lookEveryMs);
         report.foundAfterMs.push(performance.now() - startedAt);
-        await until(`ready after ${fault}`, async () => (await stateOf()) === 'ready', findWithinMs);
+        await fault.pass?.(target);
+        await until(`ready after ${name}`, isReady, readyWithinMs, lookEveryMs);
         report.readyAfterMs.push(performance.now() - startedAt);
       }
-      reports.push({ ...report, ...(await load.settle()) });
+      reports.push({ ...report, ...(await traffic.settle()) });
     }
-    const bystanderRestarts = browsersIn(join(profiles, bystanderId))[0] === bystanderBrowser ? 0 : 1;
+    const bystanderRestarts = browserOf(join(profiles, bystanderId)) === bystanderBrowser ? 0 : 1;
     await gateway.app.close();
     return { reports, bystanderRestarts, survivors: [...everSeen].filter(isRunning) };
   } finally {
+    await traffic?.stop();
+    await gateway.app.close();
+    disk?.unmount();
     await gateway.stop();
+    await way.close();
+    await tunnels.close();
+    await receiver.close();
   }
 }
 
-/** Sends texts one after another until it is told to settle; then tells what became of them. */
-function sendThrough(gateway: TestGateway, { instanceId, name }: { instanceId: string; name: string }) {
-  const accepted: string[] = [];
-  const load = { isOver: false };
-  const loop = (async () => {
-    for (let serial = 0; !load.isOver; serial += 1) {
-      const message = `${name} ${serial}`;
-      const method = 'wap_bridge.api.whatsapp.erpnext_notification_gateway';
-      const answer = await gateway
-        .call(method, { instance_id: instanceId, to_number: friend, message })
-        .catch(() => null);
-      if (answer?.status === 200 && answer.json.ok) accepted.push(message);
-      await pause(50);
-    }
-  })();
-
+/** Completes the instance that the faults are done to. */
+async function aim(
+  gateway: TestGateway,
+  parts: Pick<Target, 'id' | 'phone' | 'way' | 'wayUrl' | 'disk'>,
+): Promise<Target> {
+  const { instances, accounts } = gateway.app.core;
+  const caller = accountCaller((await accounts.first()).id);
+  const profileDir = join(gateway.dataDir, 'profiles', parts.id);
   return {
-    async settle() {
-      load.isOver = true;
-      await loop;
-      const arrived = () => {
-        const ids = new Map<string, Set<string>>();
-        for (const { text, id } of gateway.app.sandbox!.network.messages({ phone: friend }))
-          if (text !== undefined) ids.set(text, (ids.get(text) ?? new Set()).add(id));
-        return ids;
-      };
-      const missing = () => {
-        const ids = arrived();
-        return accepted.filter((text) => !ids.has(text));
-      };
-      await until('everything has arrived', () => missing().length === 0, settleMs).catch(() => undefined);
-      const doubled = [...arrived()]
-        .filter(([text, ids]) => text.startsWith(name) && ids.size > 1)
-        .map(([text]) => text);
-      return { accepted: accepted.length, lost: missing(), doubled };
+    ...parts,
+    gateway,
+    caller,
+    profileDir,
+    browser: () => browserOf(profileDir),
+    async reopen() {
+      await instances.disconnect(caller, parts.id);
+      await instances.connect(caller, parts.id);
+      await gateway.waitUntilReady(parts.id);
     },
   };
 }
 
-function signal(pids: number[], name: NodeJS.Signals): void {
-  if (pids.length === 0) throw new Error('there is no process to do this to');
-  for (const pid of pids) process.kill(pid, name);
+function browserOf(profileDir: string): number {
+  const [browser] = browsersIn(profileDir);
+  if (browser === undefined) throw new Error(`${profileDir} is not open in a browser`);
+  return browser;
 }
 
 function pause(ms: number): Promise<void> {
