@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { patienceMs } from './clock.ts';
 
@@ -23,13 +24,13 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
-/** Starts a receiver on a free port of 127.0.0.1, or on the given one. */
-export async function startReceiver(port = 0): Promise<Receiver> {
+/** Starts a receiver on a free port of 127.0.0.1, or on the given one; with a certificate it speaks TLS. */
+export async function startReceiver(port = 0, tls?: { key: string; cert: string }): Promise<Receiver> {
   const requests: ReceivedRequest[] = [];
   let handler: (request: ReceivedRequest, response: ServerResponse) => void = (_, response) => response.end('ok');
   const waiting = new Set<() => void>();
 
-  const server: Server = createServer((incoming, response) => {
+  function take(incoming: IncomingMessage, response: ServerResponse): void {
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', () => {
@@ -44,12 +45,13 @@ export async function startReceiver(port = 0): Promise<Receiver> {
       handler(request, response);
       for (const check of waiting) check();
     });
-  });
+  }
+  const server = tls ? createTlsServer(tls, take) : createServer(take);
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   const { port: actual } = server.address() as AddressInfo;
 
   return {
-    url: `http://127.0.0.1:${actual}/hook`,
+    url: `${tls ? 'https' : 'http'}://127.0.0.1:${actual}/hook`,
     port: actual,
     requests,
     answer(next) {
