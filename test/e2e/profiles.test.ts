@@ -7,6 +7,7 @@ import { browsersIn } from '../support/browsers.ts';
 import { until } from '../support/clock.ts';
 import { openSqlite, type TestDatabase } from '../support/database.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { damageLogin, loginDatabaseOf } from '../support/login-database.ts';
 
 const phones = [1, 2, 3, 4, 5].map((n) => `25575700000${n}`);
 const shutdownMs = 28_000;
@@ -48,8 +49,7 @@ it.each([
 ])('restores a login whose database %s from the copy of the last clean end, without a scan', async (_, damage) => {
   const [id] = ids as [string];
   await gateway.app.core.instances.disconnect(caller, id);
-  const database = join(profile(id), 'Default/IndexedDB/https_web.whatsapp.com_0.indexeddb.leveldb');
-  for (const name of await readdir(database)) if (!/^(LOCK|LOG)/.test(name)) await damage(join(database, name));
+  await damageLogin(profile(id), damage);
   const states: string[] = [];
   await gateway.app.core.instances.connect(caller, id);
   await until('it is ready', async () => {
@@ -70,7 +70,7 @@ it.each([
 it('restores a login whose database cannot even be opened, without a scan', async () => {
   const [id] = ids as [string];
   await gateway.app.core.instances.disconnect(caller, id);
-  const database = join(profile(id), 'Default/IndexedDB/https_web.whatsapp.com_0.indexeddb.leveldb');
+  const database = loginDatabaseOf(profile(id));
   await rm(database, { recursive: true });
   await mkdir(join(database, 'CURRENT'), { recursive: true });
   await mkdir(join(database, 'LOCK'));

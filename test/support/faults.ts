@@ -1,10 +1,10 @@
-import { readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import type { Instance } from '../../src/model/instance.ts';
 import type { Caller } from '../../src/model/token.ts';
 import { renderersOf } from './browsers.ts';
 import { closePage, devToolsArg, evaluateInPage } from './devtools.ts';
 import type { TestGateway } from './gateway.ts';
+import { damageLogin } from './login-database.ts';
 import { openElsewhere } from './second-page.ts';
 import { canMount, type SmallDisk } from './small-disk.ts';
 import type { StallingProxy } from './stalling-proxy.ts';
@@ -89,7 +89,7 @@ export const faults = {
     prepare: ({ reopen }) => reopen(),
     async begin({ browser, profileDir }) {
       signal([browser()], 'SIGKILL');
-      await damage(profileDir);
+      await damageLogin(profileDir, (file) => writeFile(file, Buffer.alloc(4_096, 0xaa)));
     },
   },
 } satisfies Record<string, Fault>;
@@ -114,13 +114,6 @@ function inState(state: string): Required<Pick<Fault, 'begin' | 'pass'>> {
     begin: ({ profileDir }) => evaluateInPage(profileDir, set(state)),
     pass: ({ profileDir }) => evaluateInPage(profileDir, set('CONNECTED')),
   };
-}
-
-/** Overwrites the database in which WhatsApp Web keeps its login. */
-async function damage(profileDir: string): Promise<void> {
-  const database = join(profileDir, 'Default/IndexedDB/https_web.whatsapp.com_0.indexeddb.leveldb');
-  for (const name of await readdir(database))
-    if (!/^(LOCK|LOG)/.test(name)) await writeFile(join(database, name), Buffer.alloc(4_096, 0xaa));
 }
 
 function signal(pids: number[], name: NodeJS.Signals): void {
