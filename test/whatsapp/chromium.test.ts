@@ -297,11 +297,11 @@ describe('openProfile', () => {
     }
   });
 
-  it('refuses a profile that this gateway has open already', async () => {
+  it('refuses a profile that this gateway has open already, without telling anybody to stop this very process', async () => {
     const profile = join(dir, 'INST-01-0000001');
     const lock = await openProfile(profile);
     await expect(openProfile(profile)).rejects.toThrow(
-      `The browser profile ${profile} is in use by process ${process.pid}`,
+      `The browser profile ${profile} is still in use by another browser of this gateway`,
     );
     await lock.release();
     await removeProfile(profile);

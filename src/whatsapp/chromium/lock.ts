@@ -3,6 +3,7 @@ import { open, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/pr
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 
 /** A claim on a folder, held until it is released or its process is gone. */
 export interface Lock {
@@ -69,6 +70,11 @@ export async function holderOf(path: string): Promise<LockOwner | null> {
 /** Returns who this process is, as its locks say. */
 export function thisProcess(): LockOwner {
   return { pid: process.pid, host: hostname(), pidSpace: pidSpace(), processStart: processStart(process.pid) };
+}
+
+/** Tells whether a lock is held by this very process. */
+export function isThisProcess(owner: LockOwner): boolean {
+  return isDeepStrictEqual(owner, thisProcess());
 }
 
 function pidSpace(): string | null {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { reasonOf } from '../../model/errors.ts';
 import { ClientError } from '../client.ts';
 import { instanceMarker } from './flags.ts';
-import { holderOf, isAlive, takeLock, type Lock, type LockOwner } from './lock.ts';
+import { holderOf, isAlive, isThisProcess, takeLock, type Lock, type LockOwner } from './lock.ts';
 import { commandLine, killAll, processIds, processTree, signal } from './processes.ts';
 
 /**
@@ -62,7 +62,11 @@ export async function openProfile(profileDir: string): Promise<OpenedProfile> {
   await mkdir(profileDir, { recursive: true });
   const dir = await realpath(profileDir);
   const lock = await takeLock(`${dir}.lock`, {
-    refusal: ({ pid, host }) => `The browser profile ${dir} is in use by process ${pid} on ${host}`,
+    // Whoever reads a pid stops that process, and this one is the gateway.
+    refusal: (holder) =>
+      isThisProcess(holder)
+        ? `The browser profile ${dir} is still in use by another browser of this gateway; once that has ended, it is opened`
+        : `The browser profile ${dir} is in use by process ${holder.pid} on ${holder.host}`,
   }).catch((error: unknown) => {
     throw new ClientError('profile_in_use', reasonOf(error), { cause: error });
   });
