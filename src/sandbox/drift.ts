@@ -24,6 +24,8 @@ export const drifts = {
     '`logout` returns nothing and tells the phone a moment later; the page that comes then shows that it is done',
   'hidden-stanzas':
     'Stanzas are decoded and taken care of elsewhere: none but answers passes the page’s own `decodeStanza`',
+  'backend-worker': 'A worker does part of the work, with scripts from another host; the page waits for it',
+  'service-worker': 'A service worker stands before the network, and lets everything pass but stickers',
   'frame-navigations': 'A frame inside the page navigates again and again',
 } as const;
 

@@ -11,6 +11,23 @@ interface PageHost {
 
 const HOST = 'web.whatsapp.com';
 
+/** As WhatsApp Web's own: it listens, and leaves navigations to the network (WAWebSw). */
+const SERVICE_WORKER = `
+  self.addEventListener('install', () => self.skipWaiting());
+  self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+  self.addEventListener('fetch', (event) => {
+    if (event.request.url.includes('/mms/sticker/')) event.respondWith(fetch(event.request));
+  });
+`;
+
+/** As WhatsApp Web's own: it has its scripts from another host, and says when they are there (WebWorkerV4Resource). */
+const WORKER = `
+  import(new URL(self.location).searchParams.get('scripts')).then(() => self.postMessage({ type: 'ww-init-complete' }));
+`;
+
+/** What is at web.whatsapp.com beside the page. */
+const SCRIPTS: Record<string, string> = { '/sw.js': SERVICE_WORKER, '/worker.js': WORKER };
+
 /**
  * Serves the page for every address of web.whatsapp.com but the first. The library answers `https://web.whatsapp.com/` itself;
  * after a logout the page goes to `/?post_logout=1`, which must come from here and never from the real WhatsApp.
@@ -18,11 +35,12 @@ const HOST = 'web.whatsapp.com';
 export async function hostPage(html: () => string): Promise<PageHost> {
   const { key, cert, spkiHash } = createCertificate(HOST);
   const server = createServer({ key, cert }, (request, response) => {
-    if (new URL(request.url ?? '/', `https://${HOST}`).pathname !== '/') {
-      response.writeHead(404).end();
-      return;
-    }
-    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }).end(html());
+    const { pathname } = new URL(request.url ?? '/', `https://${HOST}`);
+    const script = SCRIPTS[pathname];
+    if (script) response.writeHead(200, { 'content-type': 'text/javascript' }).end(script);
+    else if (pathname !== '/') response.writeHead(404).end();
+    else
+      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }).end(html());
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

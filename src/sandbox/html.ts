@@ -19,6 +19,7 @@ import { defineSending } from './page/sending.ts';
 import { defineSocket } from './page/socket.ts';
 import { defineStanzas } from './page/stanzas.ts';
 import { defineWids } from './page/wids.ts';
+import { defineWorkers } from './page/workers.ts';
 
 /** The parts in the order they run: a part may use what those before it put into the page. */
 const PARTS: readonly ((page: SandboxPage) => void)[] = [
@@ -38,6 +39,7 @@ const PARTS: readonly ((page: SandboxPage) => void)[] = [
   defineGroups,
   defineBlocking,
   defineBroadcasts,
+  defineWorkers,
   defineSocket,
   defineNotices,
   defineStanzas,

@@ -25,7 +25,11 @@ export async function listenForPages(options: {
   onClose: (session: Session) => void;
 }): Promise<NetworkServer> {
   const path = `/${randomBytes(24).toString('hex')}`;
-  const http = createHttpServer((_request, response) => response.writeHead(404).end());
+  const http = createHttpServer((request, response) => {
+    // The scripts of the page's worker, for whoever knows the secret.
+    if (request.url !== path) response.writeHead(404).end();
+    else response.writeHead(200, { 'content-type': 'text/javascript', 'access-control-allow-origin': '*' }).end();
+  });
   const sockets = new WebSocketServer({ server: http, path, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
   sockets.on('connection', (socket) => serve(socket, options));
   await new Promise<void>((resolve, reject) => {

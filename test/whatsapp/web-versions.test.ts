@@ -88,9 +88,25 @@ it('is told of a page before anybody has linked it', async () => {
   }
 });
 
+it('says which page is not there', async () => {
+  await expect(createClientBed({ web: async () => ({ version: '2.3000.9', cacheDir: dir }) })).rejects.toThrow(
+    `The page 2.3000.9 of WhatsApp Web is not in ${dir}`,
+  );
+});
+
+it('leaves alone what the workers of a pinned page ask of other hosts', async () => {
+  const bed = await createClientBed({ drift: ['backend-worker'] });
+  try {
+    expect(await bed.client.probe(3_000)).toBe('CONNECTED');
+  } finally {
+    await bed.close();
+  }
+});
+
 it('takes the live page, and runs from it when the live one cannot be reached any more', async () => {
   let isOffline = false;
   const bed = await createClientBed({
+    drift: ['service-worker'],
     web: () => versions.page(),
     chromiumArgs: ({ web }) =>
       isOffline

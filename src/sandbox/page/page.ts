@@ -188,6 +188,8 @@ export interface SandboxPage {
 
   database: Database;
   network: Network;
+  /** Resolves when the workers beside the page are there. */
+  workers: Promise<unknown>;
   login: Login;
   socket: Model & { state: string; stream: string; hasSynced: boolean };
   /** What to do with each kind of stanza, in order; the frame is confirmed when every promise given here has resolved. */

@@ -228,6 +228,7 @@ export function defineSocket(page: SandboxPage): void {
       const { lastReceivedKey, ...values } = page.decode(row.data);
       page.chatOf(page.createWid(row.key)).set(values).hide({ lastReceivedKey });
     }
+    await page.workers;
     network.start();
   }
   start().catch((error: unknown) => console.error(error));

@@ -78,7 +78,14 @@ const leanArgs = [
  */
 const fusedArgs = ['--in-process-gpu', '--disable-software-rasterizer', '--disable-site-isolation-trials'];
 
-const disabledFeatures = ['Translate', 'AudioServiceOutOfProcess', 'IsolateOrigins', 'site-per-process'];
+const disabledFeatures = [
+  'Translate',
+  'AudioServiceOutOfProcess',
+  'IsolateOrigins',
+  'site-per-process',
+  // With it a page whose service worker the profile knows goes past a pinned page, and waits for ever where the network does not answer.
+  'ServiceWorkerAutoPreload',
+];
 
 /** Chromium's name for the network service as a thread of the browser process. */
 const enabledFeatures = ['NetworkServiceInProcess2'];

@@ -9,6 +9,7 @@ import { passkeyScript } from './page/passkey.ts';
 import type { PageRecord } from './page/records.ts';
 import { tapScript } from './page/tap.ts';
 import { type Inspection, inspectionScript, toSelfTest } from './self-test.ts';
+import { servePage } from './serve-page.ts';
 import { shims, shimsOf } from './shims/index.ts';
 import { type ShimStage, shimScript } from './shims/shim.ts';
 
@@ -35,7 +36,6 @@ interface LibraryInternals {
   pupBrowser: Browser;
   lastLoggedOut: boolean;
   inject(): Promise<void>;
-  initWebVersionCache(): Promise<void>;
 }
 
 const pageUrl = 'https://web.whatsapp.com/';
@@ -62,9 +62,7 @@ export class LinkedPage extends whatsapp.Client {
     super({
       authTimeoutMs: gotoTimeoutMs,
       userAgent: false as unknown as string,
-      ...(web.version
-        ? { webVersion: web.version, webVersionCache: { type: 'local', path: web.cacheDir ?? '', strict: true } }
-        : { webVersionCache: { type: 'none' } }),
+      webVersionCache: { type: 'none' },
     });
     this.web = web;
     this.hooks = hooks;
@@ -81,7 +79,7 @@ export class LinkedPage extends whatsapp.Client {
     await page.setUserAgent({ userAgent: userAgent ?? (await browser.userAgent()).replace('Headless', '') });
     await this.bind(page);
     this.syncOnce(page);
-    if (this.web.version) await this.internals.initWebVersionCache();
+    if (this.web.version) await servePage(page, { url: pageUrl, html: await this.html() });
     else this.keepHtml(page);
     await page.goto(pageUrl, { waitUntil: 'load', timeout: gotoTimeoutMs, referer: 'https://whatsapp.com/' });
     await assertStorage(page);
@@ -127,7 +125,11 @@ export class LinkedPage extends whatsapp.Client {
 
   /** Returns the page as it was before its scripts ran. @throws Error when it is not known */
   async html(): Promise<string> {
-    if (this.web.version) return await readFile(join(this.web.cacheDir ?? '', `${this.web.version}.html`), 'utf8');
+    const { version, cacheDir } = this.web;
+    if (version)
+      return readFile(join(cacheDir ?? '', `${version}.html`), 'utf8').catch((error: unknown) => {
+        throw new Error(`The page ${version} of WhatsApp Web is not in ${cacheDir}`, { cause: error });
+      });
     if (this.liveHtml === null) throw new Error('The browser did not tell what it was sent');
     return this.liveHtml;
   }
