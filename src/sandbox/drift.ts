@@ -7,7 +7,10 @@ export const drifts = {
   'lid-chats': 'Chats with a person are kept under the LID, whichever address was asked for',
   'chat-find-gone': 'The collection of chats has no `findImpl`, so `Chat.find` throws for a chat that is not loaded',
   'stale-media-id': 'A prepared file carries an `__x_id` that takes a message its id (September 2026)',
-  'media-needs-mimetype': 'A file is given out only to those who name its MIME type',
+  'media-needs-mimetype':
+    'A file is given out only to those who name its MIME type, and only if files of its kind may have it',
+  'media-worker':
+    'Files are decrypted in a worker, which is told of the measurement that they belong to (October 2026)',
   'status-object':
     'A status update with a file is handed over as one object under the LID; the ranking question is gone',
   'channel-previews': 'The preview of a link in a channel is made only for those who name the channel',

@@ -25,7 +25,7 @@ const answers: Record<string, Drift> = {
   'whats-new': 'whats-new',
 };
 /** Shims for what a page does not show until it is asked; they pass on what needs no mending. */
-const standing = ['media-id', 'group-members', 'send-results', 'download-type'];
+const standing = ['media-id', 'group-members', 'send-results', 'download-options'];
 
 async function reports(bed: PageBed): Promise<Record<string, string>> {
   const { shims: done } = await bed.linked.selfTest();

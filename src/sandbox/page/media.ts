@@ -169,6 +169,14 @@ export function defineMedia(page: SandboxPage): void {
   page.define('WAWebStartMediaUploadQpl', { startMediaUploadQpl: () => ({}) });
   page.define('WAWebMediaUpdateMsg', () => undefined);
 
+  /** A measurement (QPL): what the page itself asks of it. */
+  interface Measurement {
+    addAnnotations(values: object): unknown;
+    addPoint(name: string, values?: object): unknown;
+    getQPLAttrs(): { markerId: number; instanceKey: number };
+    isActive(): boolean;
+  }
+
   interface DownloadOptions {
     directPath?: string;
     encFilehash?: string;
@@ -176,18 +184,46 @@ export function defineMedia(page: SandboxPage): void {
     mediaKey?: string;
     type: string;
     mimetype?: string;
-    downloadQpl: { addAnnotations(values: object): unknown };
+    downloadQpl: Measurement;
+  }
+
+  /** As WAWebMmsMediaTypes.getValidMimeTypes; other kinds may have any type but SVG. */
+  const VIDEO_TYPES = ['video/mp4', 'video/3gpp'];
+  const SOUND_TYPES = ['audio/ogg; codecs=opus', 'audio/mp4', 'audio/mpeg', 'audio/aac', 'audio/amr'];
+  const VALID_TYPES: Record<string, string[]> = {
+    image: ['image/jpeg', 'image/png', 'image/webp'],
+    sticker: ['image/webp', 'image/png'],
+    video: VIDEO_TYPES,
+    gif: VIDEO_TYPES,
+    audio: SOUND_TYPES,
+    ptt: SOUND_TYPES,
+  };
+
+  function assertValid(type: string, mimetype = 'application/octet-stream'): void {
+    const valid = VALID_TYPES[type];
+    if (valid ? valid.includes(mimetype) : mimetype !== 'image/svg+xml') return;
+    throw Object.assign(new Error(`Unexpected mimetype ${mimetype} for media type ${type}`), {
+      name: 'InvalidMediaFileType',
+    });
+  }
+
+  /** What the worker is told of the measurement (WAWebMainThreadQplHandler.serializeQplForBridge). */
+  function serializeMeasurement(measurement: Measurement): { markerId: number; instanceKey: number } {
+    const { markerId, instanceKey } = measurement.getQPLAttrs();
+    measurement.isActive();
+    return { markerId, instanceKey };
   }
 
   async function downloadAndMaybeDecrypt(options: DownloadOptions): Promise<ArrayBuffer> {
     const { directPath, encFilehash, filehash, mediaKey, mimetype, type } = options;
-    if (mimetype === undefined && page.config.drift.includes('media-needs-mimetype'))
-      throw new TypeError("Cannot read properties of undefined (reading 'split')");
+    if (page.config.drift.includes('media-needs-mimetype')) assertValid(type, mimetype);
     options.downloadQpl.addAnnotations({ string: { mediaType: type } });
     if (mediaKey === undefined) throw new Error(`decryptMedia: missing key for type ${type}`);
     if (encFilehash === undefined || directPath === undefined)
       throw new Error(`decryptMedia: missing encFilehash for type ${type}`);
-    const bytes = cache.get(filehash) ?? (await page.network.download(directPath));
+    const isDecrypted = page.config.drift.includes('media-worker');
+    if (isDecrypted) serializeMeasurement(options.downloadQpl);
+    const bytes = (isDecrypted ? undefined : cache.get(filehash)) ?? (await page.network.download(directPath));
     if ((await hash(bytes)) !== filehash) throw new Error('MediaHashMismatch');
     remember(filehash, bytes);
     return bytes;
@@ -198,7 +234,12 @@ export function defineMedia(page: SandboxPage): void {
   page.fetchMedia = async (msg: MsgModel) => {
     const mediaData = msg['mediaData'] as { mediaStage: string };
     mediaData.mediaStage = 'FETCHING';
-    const downloadQpl = { addAnnotations: () => undefined };
+    const downloadQpl: Measurement = {
+      addAnnotations: () => undefined,
+      addPoint: () => undefined,
+      getQPLAttrs: () => ({ markerId: 1, instanceKey: 1 }),
+      isActive: () => true,
+    };
     try {
       await downloadAndMaybeDecrypt({ ...(msg.serialize() as unknown as DownloadOptions), downloadQpl });
       mediaData.mediaStage = 'RESOLVED';

@@ -13,10 +13,25 @@ export function mediaCodec<T extends MediaType>(
       if (mediaBase64 === undefined) throw new GatewayError('invalid_media', 'The file of the message is missing');
       return {
         text: '',
-        media: { data: mediaBase64, mimetype: content.media.mimeType, filename: content.media.filename },
+        media: {
+          data: mediaBase64,
+          mimetype: mimeTypeFor(content.media.mimeType, mediaBase64),
+          filename: content.media.filename,
+        },
         options: { ...options, ...(content.caption ? { caption: content.caption, isCaptionByUser: true } : {}) },
       };
     },
     decode: (message) => ({ type, ...(message.caption ? { caption: message.caption } : {}) }),
   };
+}
+
+/**
+ * Returns the type under which WhatsApp takes the file. Sound in Ogg must name its codec: pages give out, and phones play, no other
+ * than `audio/ogg; codecs=opus` (WAWebMmsMediaTypes.getValidMimeTypes).
+ */
+function mimeTypeFor(mimeType: string, mediaBase64: string): string {
+  const isOgg = mimeType === 'audio/ogg' || mimeType === 'audio/opus';
+  // The first page of an Ogg stream has the codec's name after its 28 bytes of head.
+  const isOpus = isOgg && Buffer.from(mediaBase64.slice(0, 48), 'base64').toString('latin1', 28).startsWith('OpusHead');
+  return isOpus ? 'audio/ogg; codecs=opus' : mimeType;
 }

@@ -11,6 +11,14 @@ export const questions: BridgePart = (bridge, page) => {
     return result?.wid ? text(result.wid) : null;
   };
 
+  /** A measurement (QPL) that nobody takes, with all that the page asks of one. */
+  const quiet: any = {
+    addAnnotations: () => quiet,
+    addPoint: () => quiet,
+    getQPLAttrs: () => ({ markerId: 0, instanceKey: 0 }),
+    isActive: () => false,
+  };
+
   // As whatsapp-web.js' downloadMedia, with the `mimetype` that newer pages insist on (issue 201908).
   bridge.downloadMedia = async (waKey) => {
     const message = await bridge.lookUp([waKey]);
@@ -19,7 +27,6 @@ export const questions: BridgePart = (bridge, page) => {
     if (message.mediaData.mediaStage !== 'RESOLVED')
       await message.downloadMedia({ downloadEvenIfExpensive: true, rmrReason: 1 });
     if (String(message.mediaData.mediaStage).includes('ERROR')) return { error: 'WhatsApp could not deliver the file' };
-    const quiet = { addAnnotations: () => quiet, addPoint: () => quiet };
     const bytes = await page.require('WAWebDownloadManager').downloadManager.downloadAndMaybeDecrypt({
       directPath: message.directPath,
       encFilehash: message.encFilehash,

@@ -1,7 +1,7 @@
 import { block } from './block.ts';
 import { channelPreview } from './channel-preview.ts';
 import { chatFind } from './chat-find.ts';
-import { downloadType } from './download-type.ts';
+import { downloadOptions } from './download-options.ts';
 import { goneModules } from './gone-modules.ts';
 import { groupDescription } from './group-description.ts';
 import { groupMembers } from './group-members.ts';
@@ -26,7 +26,7 @@ export const shims: readonly Shim[] = [
   groupDescription,
   groupMembers,
   sendResults,
-  downloadType,
+  downloadOptions,
   readyRace,
 ];
 
