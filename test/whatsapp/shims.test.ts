@@ -110,12 +110,23 @@ describe.each(pages)('on a page %s', (_, drift) => {
     expect(found).toMatch(/^(255757999999@c\.us|\d+@lid)$/);
   });
 
-  it('blocks and unblocks', async () => {
+  it('blocks and unblocks, and tells why a message did not go to somebody who is blocked', async () => {
     const contact = await bed.linked.getContactById(`${friend}@c.us`);
     await contact.block();
     const blocked = () =>
       bed.inPage((page) => page.require('WAWebCollections').Blocklist.map((entry: any) => entry.id.toString()));
     expect(await blocked()).toEqual([drift.length === 0 ? `${friend}@c.us` : expect.stringMatching(/@lid$/)]);
+    const waId = '3EB0DDDDDDDDDDDDDD03';
+    await bed.inPage((page, message) => page.wapbridge.send([message]), {
+      waId,
+      chat: `${friend}@c.us`,
+      retry: false,
+      text: 'lost',
+      options: {},
+    });
+    const failure = () => bed.records.find((record) => record.kind === 'failed' && record.waId === waId);
+    await until('it is told that nothing can be sent', () => failure() !== undefined);
+    expect(failure()).toMatchObject({ detail: expect.stringContaining('Contact is blocked') });
     await contact.unblock();
     expect(await blocked()).toEqual([]);
   });
@@ -180,6 +191,9 @@ describe.each(pages)('on a page %s', (_, drift) => {
       );
     await until('it is told', () => kinds().some((kind) => kind === 'failed'));
     expect(kinds()[0]).toBe('accepted');
+    expect(bed.records.findLast(({ kind }) => kind === 'failed')).toMatchObject({
+      detail: "ERROR_UNKNOWN, WhatsApp's code 463",
+    });
   });
 
   it('is ready once, whatever frames do, and stays linked', async () => {

@@ -5,6 +5,7 @@ export function defineSending(page: SandboxPage): void {
   interface SendResult {
     messageSendResult: 'OK' | 'ERROR_NETWORK' | 'ERROR_UNKNOWN';
     t?: number;
+    ackErrorCode?: number;
   }
   /** Fields that the receiver's page makes itself. */
   const ENVELOPE = new Set([
@@ -48,14 +49,22 @@ export function defineSending(page: SandboxPage): void {
     } catch (error) {
       console.error(error);
       if (!page.config.drift.includes('silent-failures')) void settle(-1);
-      return { messageSendResult: 'ERROR_UNKNOWN' };
+      return { messageSendResult: 'ERROR_UNKNOWN', ackErrorCode: 463 };
     } finally {
       sending.delete(msg.id.toString());
     }
   }
 
+  /** The real page throws for somebody who is blocked, and nothing else tells of it (WAWebSendMsgRecordAction). */
+  function assertNotBlocked({ to }: MsgModel): void {
+    const { Blocklist } = page.require<{ Blocklist: typeof page.Chat }>('WAWebCollections');
+    if ([to, page.lidFor(to), page.phoneFor(to)].some((wid) => wid && Blocklist.get(wid)))
+      throw Object.assign(new Error('Contact is blocked'), { name: 'ContactBlockedError' });
+  }
+
   /** Sends a stored message, once at a time for each id. */
-  function send(msg: MsgModel): Promise<SendResult> {
+  async function send(msg: MsgModel): Promise<SendResult> {
+    assertNotBlocked(msg);
     const key = msg.id.toString();
     const known = sending.get(key);
     if (known) return known;
