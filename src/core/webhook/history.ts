@@ -1,39 +1,16 @@
 import type { Knex } from 'knex';
-import { GatewayError, reasonOf } from '../../model/errors.ts';
+import { GatewayError } from '../../model/errors.ts';
 import type { GatewayEvent } from '../../model/events.ts';
-import type { Instance } from '../../model/instance.ts';
-import { phoneJid } from '../../model/jid.ts';
-import type { Message } from '../../model/message.ts';
-import type { Clock } from '../../model/time.ts';
-import type { Attempt, DeliveryRecord, DeliveryState, WebhookDialect } from '../../model/webhook.ts';
-import type { Outbound } from '../../outbound.ts';
+import type { Attempt, DeliveryRecord, DeliveryState } from '../../model/webhook.ts';
 import type { Database } from '../../store/database.ts';
 import type { DeliveryStore } from '../../store/deliveries.ts';
 import type { AttemptFilter, DeliveryFilter, WebhookHistoryStore } from '../../store/webhook-history.ts';
 import type { StoredEndpoint, WebhookStore } from '../../store/webhooks.ts';
-import type { Secrets } from '../secrets.ts';
-import { withoutConfidences } from './confidence.ts';
 import type { EndpointOwner } from './endpoints.ts';
-import { openKeys } from './loader.ts';
-import { type WebhookComposer, webhookHeaders } from './request.ts';
+import { createSampler, type SampleDeps, type TestResult } from './sample.ts';
 
 /** Which part of the past is sent again: what failed for good, what was never meant for the endpoint though it wants it, or all. */
 type ReplayMode = 'failed' | 'missing' | 'all';
-
-/** What a receiver said to a sample. */
-export interface TestResult {
-  /** True for 2xx. */
-  ok: boolean;
-  /** Null when no answer came. */
-  status: number | null;
-  /** In generic words, null when an answer came. */
-  error: string | null;
-  /** The start of the answer's body. */
-  response: string | null;
-  durationMs: number;
-  /** What was sent. */
-  body: string;
-}
 
 /** The past of webhooks, and sending it again. Without an endpoint's id: all endpoints of the owner. */
 export interface WebhookHistory {
@@ -60,23 +37,14 @@ export interface WebhookHistory {
   prune(): Promise<number>;
 }
 
-interface HistoryDeps {
+interface HistoryDeps extends SampleDeps {
   database: Database;
   endpoints: WebhookStore;
   deliveryStore: DeliveryStore;
   history: WebhookHistoryStore;
-  composer: WebhookComposer;
-  dialects: () => Readonly<Record<string, WebhookDialect>>;
-  outbound: Pick<Outbound, 'post'>;
-  secrets: Pick<Secrets, 'open'>;
-  instances: { byIds(ids: string[]): Promise<Instance[]> };
   /** Tells whether an endpoint wants an event. */
   wants(endpoint: StoredEndpoint, event: GatewayEvent): boolean;
   wake(endpointId: string): void;
-  clock: Pick<Clock, 'now'>;
-  newId: () => string;
-  userAgent: string;
-  timeoutMs: number;
   retentionDays: number;
 }
 
@@ -92,6 +60,7 @@ const endedStates: Record<Exclude<ReplayMode, 'missing'>, readonly DeliveryState
 /** Returns the history. */
 export function createHistory(deps: HistoryDeps): WebhookHistory {
   const { database, endpoints, deliveryStore, history, clock, newId } = deps;
+  const sample = createSampler(deps);
 
   async function ownedBy({ accountId, boundTo }: EndpointOwner, endpointId?: string): Promise<StoredEndpoint[]> {
     const all = (await endpoints.ofAccount(accountId)).filter(
@@ -158,23 +127,6 @@ export function createHistory(deps: HistoryDeps): WebhookHistory {
     return missing.length;
   }
 
-  async function sampleBody(endpoint: StoredEndpoint, dialect: WebhookDialect, eventId: string): Promise<string> {
-    const now = clock.now();
-    const event: GatewayEvent<'message.received'> = {
-      id: eventId,
-      accountId: endpoint.accountId,
-      instanceId: endpoint.instanceId,
-      type: 'message.received',
-      payload: { messageId: eventId },
-      orderKey: '',
-      createdAt: now,
-    };
-    const [instance] = endpoint.instanceId === null ? [] : await deps.instances.byIds([endpoint.instanceId]);
-    const body = await deps.composer.body({ dialect, event, message: sampleMessage(event, now), instance });
-    if (body === null) throw new GatewayError('not_supported', `${endpoint.dialect} has no sample`);
-    return body;
-  }
-
   return {
     async deliveries(owner, { endpointId, ...filter }) {
       const endpointIds = (await ownedBy(owner, endpointId)).map(({ id }) => id);
@@ -206,60 +158,8 @@ export function createHistory(deps: HistoryDeps): WebhookHistory {
       return { count: again + added, more: again + added >= maxReplayed };
     },
 
-    async test(owner, endpointId) {
-      const endpoint = await one(owner, endpointId);
-      const dialect = deps.dialects()[endpoint.dialect];
-      if (!dialect) throw new GatewayError('not_supported', `The dialect ${endpoint.dialect} is not there`);
-      const eventId = newId();
-      const body = await sampleBody(endpoint, dialect, eventId);
-      const keys = openKeys(deps.secrets, endpoint);
-      const headers = webhookHeaders({
-        dialect,
-        keys,
-        eventId,
-        body,
-        now: clock.now(),
-        userAgent: deps.userAgent,
-      });
-      const startedAt = performance.now();
-      try {
-        const answer = await deps.outbound.post(endpoint.url, { body, headers, timeoutMs: deps.timeoutMs });
-        const { status, durationMs } = answer;
-        const response = withoutConfidences(answer.body, { url: endpoint.url, keys });
-        return { ok: status >= 200 && status < 300, status, error: null, response, durationMs, body };
-      } catch (error) {
-        const durationMs = Math.round(performance.now() - startedAt);
-        return { ok: false, status: null, error: reasonOf(error), response: null, durationMs, body };
-      }
-    },
+    test: async (owner, endpointId) => sample(await one(owner, endpointId)),
 
     prune: () => history.prune(clock.now() - deps.retentionDays * dayMs),
-  };
-}
-
-function sampleMessage({ id, accountId, instanceId }: GatewayEvent, now: number): Message {
-  const sender = phoneJid('255700000000');
-  return {
-    id,
-    accountId,
-    instanceId: instanceId ?? '',
-    direction: 'in',
-    waId: '3EB0000000000000000000',
-    waKey: `false_${sender}_3EB0000000000000000000`,
-    chat: sender,
-    sender,
-    senderPhone: '255700000000',
-    senderName: 'WapBridge Gateway',
-    content: { type: 'text', text: 'This is a test of your webhook.' },
-    state: 'received',
-    reason: null,
-    ack: 0,
-    priority: 1,
-    attempts: 0,
-    expiresAt: null,
-    sendAt: null,
-    createdAt: now,
-    happenedAt: now,
-    ackedAt: null,
   };
 }

@@ -1,4 +1,4 @@
-import type { TestResult } from '../../core/webhook/history.ts';
+import type { TestResult } from '../../core/webhook/sample.ts';
 import type { Attempt, DeliveryRecord, Endpoint } from '../../model/webhook.ts';
 import { time } from './present.ts';
 
