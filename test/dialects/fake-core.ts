@@ -34,7 +34,7 @@ export interface FakeCore extends Core, FakeCampaigns {
   failWith: unknown;
 }
 
-/** What is tested over the real thing (`webhook-routes.test.ts`). */
+/** What is tested over the real thing (`webhook-settings.test.ts`). */
 function notFaked(): Promise<never> {
   return Promise.reject(new GatewayError('not_supported'));
 }

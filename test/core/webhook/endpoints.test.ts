@@ -8,7 +8,7 @@ import { createOutbound } from '../../../src/outbound.ts';
 import { createSettableClock } from '../../support/clock.ts';
 import { forEachDatabaseAndRepeated } from '../../support/database.ts';
 import type { ReceivedRequest } from '../../support/receiver.ts';
-import { useWebhookBed } from '../../support/webhook-bed.ts';
+import { textOf, useWebhookBed } from '../../support/webhook-bed.ts';
 import { fastPolicy } from '../../support/webhooks.ts';
 
 forEachDatabaseAndRepeated((open) => {
@@ -28,7 +28,6 @@ forEachDatabaseAndRepeated((open) => {
     return { ...bench, target, endpoint };
   }
 
-  const textOf = (request: ReceivedRequest) => (JSON.parse(request.body) as { text: string }).text;
   const signaturesOf = (request: ReceivedRequest | undefined) =>
     String(request?.headers['webhook-signature'] ?? '').split(' ');
   const expected = (request: ReceivedRequest | undefined, secret: string) =>
