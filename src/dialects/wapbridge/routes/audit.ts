@@ -5,6 +5,7 @@ import { type AuditAction, type AuditEntry, auditTable } from '../../../model/au
 import type { Core } from '../../core.ts';
 import { auditAnswer } from '../answers/settings.ts';
 import { moment, pageCursor } from '../inputs.ts';
+import { reading } from '../methods.ts';
 import { momentOf } from '../moment.ts';
 import { time } from '../present.ts';
 
@@ -36,7 +37,7 @@ const listInput = Joi.object<ListAuditInput, true>({
 export function auditRoutes({ audit }: Pick<Core, 'audit'>): Route[] {
   return [
     route({
-      method: ['GET', 'POST', 'PUT', 'DELETE'],
+      method: reading,
       path: '/api/method/wap_bridge.api.settings.list_audit',
       summary: 'Lists who changed tokens, webhooks, instances and settings, newest first',
       scope: 'full',

@@ -1,16 +1,15 @@
 import Joi from 'joi';
-import { type Method, type Route, route } from '../../../http/route.ts';
+import { type Route, route } from '../../../http/route.ts';
 import type { Core } from '../../core.ts';
 import { optOutsAnswer, pacingAnswer, pacingSetAnswer, phonesAnswer, wordsAnswer } from '../answers/campaigns.ts';
 import { listOptOutsInput, optOutWordsInput, optOutsInput, pacingOfInput, setPacingInput } from '../campaign-inputs.ts';
 import { pacingOf, presentPacing } from '../campaign-plan.ts';
+import { changing, reading } from '../methods.ts';
 import { instanceOf } from '../names.ts';
 import { time } from '../present.ts';
 
 const campaigns = '/api/method/wap_bridge.api.campaigns';
 const settings = '/api/method/wap_bridge.api.settings';
-const reading: Method[] = ['GET', 'POST', 'PUT', 'DELETE'];
-const changing: Method[] = ['POST', 'PUT', 'DELETE'];
 const nothing = Joi.object<object, true>({});
 
 /** What bulk sending keeps to: who opted out and by which words, and the pacing of each number. */

@@ -1,4 +1,4 @@
-import { type Method, type Route, route } from '../../../http/route.ts';
+import { type Route, route } from '../../../http/route.ts';
 import { type Rows, rowsOfValue } from '../../../http/rows.ts';
 import type { CampaignInput } from '../../../core/campaign/input.ts';
 import type { Instance } from '../../../model/instance.ts';
@@ -24,14 +24,12 @@ import {
 import { planOf } from '../campaign-plan.ts';
 import { listRequestHash } from '../hash.ts';
 import { mediaOf } from '../media-source.ts';
+import { changing, reading } from '../methods.ts';
 import { instanceOf, missing } from '../names.ts';
 import { presentCampaign, presentReceipt, presentRecipient, presentSimulation } from '../present-campaign.ts';
 import { recipientsOf } from '../recipients.ts';
 
 const path = '/api/method/wap_bridge.api.campaigns';
-const reading: Method[] = ['GET', 'POST', 'PUT', 'DELETE'];
-/** Frappe's default methods without GET: nothing that follows a link may start or stop a campaign. */
-const changing: Method[] = ['POST', 'PUT', 'DELETE'];
 
 /** The methods under `wap_bridge.api.campaigns`: bulk sending, from its recipients to its results. */
 export function campaignRoutes({ campaigns, instances }: Pick<Core, 'campaigns' | 'instances'>): Route[] {

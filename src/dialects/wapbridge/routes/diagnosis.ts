@@ -1,15 +1,15 @@
 import Joi from 'joi';
 import type { BrowserReport, Diagnosis } from '../../../core/diagnosis.ts';
-import { type Method, type Route, route } from '../../../http/route.ts';
+import { type Route, route } from '../../../http/route.ts';
 import { text } from '../../../http/schema.ts';
 import type { InstanceChange } from '../../../model/instance.ts';
 import type { Core } from '../../core.ts';
 import { diagnosisAnswer, historyAnswer, recordedAnswer } from '../answers/instances.ts';
 import { pageCursor } from '../inputs.ts';
+import { changing, reading } from '../methods.ts';
 import { presentInstanceStatus, time } from '../present.ts';
 
 const path = '/api/method/wap_bridge.api.instances';
-const reading: Method[] = ['GET', 'POST', 'PUT', 'DELETE'];
 
 const diagnoseInput = Joi.object<{ instance_id: string; screenshot?: boolean }, true>({
   instance_id: instanceId(),
@@ -66,7 +66,7 @@ export function diagnosisRoutes({
       },
     }),
     route({
-      method: ['POST', 'PUT', 'DELETE'],
+      method: changing,
       path: `${path}.record_web_version`,
       summary: 'Records the page of WhatsApp Web that an instance has open, so that it can be pinned later',
       scope: 'full',

@@ -1,7 +1,7 @@
 import Joi from 'joi';
 import QRCode from 'qrcode';
 import { rawAnswer } from '../../../http/answer.ts';
-import { type Method, type Route, route } from '../../../http/route.ts';
+import { type Route, route } from '../../../http/route.ts';
 import { optionalText, text } from '../../../http/schema.ts';
 import { GatewayError } from '../../../model/errors.ts';
 import { type ConflictPolicy, conflictPolicies } from '../../../model/instance.ts';
@@ -17,12 +17,10 @@ import {
   qrAnswer,
   updatedAnswer,
 } from '../answers/instances.ts';
+import { changing, reading } from '../methods.ts';
 import { presentInstance, presentInstanceStatus, time } from '../present.ts';
 
 const path = '/api/method/wap_bridge.api.instances';
-const reading: Method[] = ['GET', 'POST', 'PUT', 'DELETE'];
-/** Frappe's default methods without GET: nothing that follows a link may change an instance. */
-const changing: Method[] = ['POST', 'PUT', 'DELETE'];
 
 const createInput = Joi.object<{ title?: string; default_country?: string }, true>({
   title: optionalText().max(140).description('A name for people').example('Front desk'),

@@ -3,6 +3,7 @@ import type { Core } from '../../core.ts';
 import { messageAnswer, messagesAnswer, statusAnswer } from '../answers/messages.ts';
 import { messageInput } from '../inputs.ts';
 import { type ListMessagesInput, listMessagesInput } from '../log-inputs.ts';
+import { changing, reading } from '../methods.ts';
 import { momentOf } from '../moment.ts';
 import { presentMessage } from '../present-message.ts';
 import { presentStatus } from '../present.ts';
@@ -17,7 +18,7 @@ export function messageRoutes({
 }: Pick<Core, 'instances' | 'messages' | 'messageLog'>): Route[] {
   return [
     route({
-      method: ['GET', 'POST', 'PUT', 'DELETE'],
+      method: reading,
       path: `${path}.message_status`,
       summary: 'Tells how far a message has come',
       scope: 'send',
@@ -27,7 +28,7 @@ export function messageRoutes({
       handle: async ({ input, caller }) => presentStatus(await messages.status(caller, input.id)),
     }),
     route({
-      method: ['POST', 'PUT', 'DELETE'],
+      method: changing,
       path: `${path}.cancel_message`,
       summary: 'Cancels a message that has not begun to be sent',
       scope: 'send',
@@ -36,7 +37,7 @@ export function messageRoutes({
       handle: async ({ input, caller }) => presentStatus(await messages.cancel(caller, input.id)),
     }),
     route({
-      method: ['GET', 'POST', 'PUT', 'DELETE'],
+      method: reading,
       path: `${path}.get_message`,
       summary: 'Shows a message, in or out',
       scope: 'full',
@@ -49,7 +50,7 @@ export function messageRoutes({
       }),
     }),
     route({
-      method: ['GET', 'POST', 'PUT', 'DELETE'],
+      method: reading,
       path: `${path}.list_messages`,
       summary: 'Lists messages, in and out, the newest first',
       scope: 'full',

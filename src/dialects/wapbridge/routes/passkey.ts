@@ -1,15 +1,14 @@
 import Joi from 'joi';
 import type { PasskeyStanding } from '../../../core/passkeys.ts';
-import { type Method, type Route, route } from '../../../http/route.ts';
+import { type Route, route } from '../../../http/route.ts';
 import { record, text } from '../../../http/schema.ts';
 import type { PasskeyAssertion } from '../../../model/passkey.ts';
 import type { Core } from '../../core.ts';
 import { namedAnswer, passkeyAnswer } from '../answers/instances.ts';
+import { changing } from '../methods.ts';
 import { time } from '../present.ts';
 
 const path = '/api/method/wap_bridge.api.instances';
-/** What is read tells what has to be signed, and asks WhatsApp for a new challenge where the old one is used up. */
-const changing: Method[] = ['POST', 'PUT', 'DELETE'];
 
 const instanceInput = Joi.object<{ instance_id: string }, true>({ instance_id: instanceId() });
 
@@ -37,6 +36,7 @@ const assertionInput = Joi.object<{ instance_id: string; assertion: PasskeyAsser
 export function passkeyRoutes({ passkeys }: Pick<Core, 'passkeys'>): Route[] {
   return [
     route({
+      // What is read has to be signed, and WhatsApp is asked for a new challenge where the old one is used up.
       method: changing,
       path: `${path}.get_passkey_challenge`,
       summary: 'Shows what the owner of the number has to sign with the passkey',

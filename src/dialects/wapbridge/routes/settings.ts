@@ -4,6 +4,7 @@ import { optionalText, text } from '../../../http/schema.ts';
 import type { EventChoice } from '../../../model/events.ts';
 import type { Core } from '../../core.ts';
 import { endpointAnswer } from '../answers/settings.ts';
+import { changing, reading } from '../methods.ts';
 import { presentEndpoint } from '../present.ts';
 import { eventChoice } from '../webhook-inputs.ts';
 
@@ -42,7 +43,7 @@ const getInput = Joi.object<{ instance_id?: string }, true>({
 export function settingsRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | 'instances'>): Route[] {
   return [
     route({
-      method: ['POST', 'PUT', 'DELETE'],
+      method: changing,
       path: `${path}.set_webhook`,
       summary: 'Sets or removes the webhook',
       scope: 'full',
@@ -62,7 +63,7 @@ export function settingsRoutes({ webhooks, instances }: Pick<Core, 'webhooks' | 
       },
     }),
     route({
-      method: ['GET', 'POST', 'PUT', 'DELETE'],
+      method: reading,
       path: `${path}.get_webhook`,
       summary: 'Shows the webhook',
       scope: 'full',

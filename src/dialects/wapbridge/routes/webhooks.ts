@@ -1,6 +1,6 @@
 import type { EndpointChanges } from '../../../core/webhook/endpoint-patch.ts';
 import type { EndpointOwner } from '../../../core/webhook/endpoints.ts';
-import { type Method, type Route, route } from '../../../http/route.ts';
+import { type Route, route } from '../../../http/route.ts';
 import type { Caller } from '../../../model/token.ts';
 import type { Core } from '../../core.ts';
 import {
@@ -13,6 +13,7 @@ import {
   webhookTestAnswer,
   webhooksAnswer,
 } from '../answers/settings.ts';
+import { changing, reading } from '../methods.ts';
 import { momentOf } from '../moment.ts';
 import { presentAttempt, presentDelivery, presentTest, presentWebhook } from '../present-webhook.ts';
 import {
@@ -29,8 +30,6 @@ import {
 } from '../webhook-inputs.ts';
 
 const path = '/api/method/wap_bridge.api.settings';
-const reading: Method[] = ['GET', 'POST', 'PUT', 'DELETE'];
-const changing: Method[] = ['POST', 'PUT', 'DELETE'];
 const pageSize = 50;
 const hourMs = 3_600_000;
 

@@ -21,6 +21,7 @@ import {
 } from '../inputs.ts';
 import { toWhatsAppText } from '../markup.ts';
 import { mediaOf } from '../media-source.ts';
+import { changing } from '../methods.ts';
 import { momentOf, homeZone } from '../moment.ts';
 import { instanceOf, missing, required } from '../names.ts';
 import { priorityOf } from '../otp.ts';
@@ -90,7 +91,7 @@ export function whatsappRoutes({ core, log, syncSendTimeoutMs, defaultCountry }:
 
   return [
     route({
-      method: ['POST', 'PUT', 'DELETE'],
+      method: changing,
       path: `${path}.send_api_message`,
       summary: 'Sends a text or a file and waits for WhatsApp Web to take it',
       scope: 'send',
