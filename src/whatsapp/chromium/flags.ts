@@ -9,6 +9,8 @@ interface BrowserArgsInput {
   sandboxPossible: boolean;
   /** Marks the process as ours, so that an orphan of a killed gateway can be told from a person's browser. */
   instanceId: string;
+  /** What the browser says it is; null leaves that to the browser, which says when it is headless. */
+  userAgent?: string | null;
   /** `CHROMIUM_ARGS`, appended last: Chromium takes the last of two equal switches. */
   extra?: string[];
 }
@@ -20,7 +22,8 @@ export const instanceMarker = '--wapbridge-instance=';
  * Returns the arguments for a browser that keeps one WhatsApp Web page, beside puppeteer's own defaults.
  * All `--disable-features` are one switch: Chromium obeys only the last, and puppeteer joins its own to the first.
  */
-export function browserArgs({ kind, sandboxPossible, instanceId, extra = [] }: BrowserArgsInput): string[] {
+export function browserArgs(input: BrowserArgsInput): string[] {
+  const { kind, sandboxPossible, instanceId, userAgent = null, extra = [] } = input;
   const disabled = [...disabledFeatures, ...featuresOf(extra, disableFeatures)];
   const enabled = [...enabledFeatures, ...featuresOf(extra, enableFeatures)];
   return [
@@ -33,6 +36,7 @@ export function browserArgs({ kind, sandboxPossible, instanceId, extra = [] }: B
     `${disableFeatures}${disabled.join(',')}`,
     `${enableFeatures}${enabled.join(',')}`,
     `${instanceMarker}${instanceId}`,
+    ...(userAgent === null ? [] : [`--user-agent=${userAgent}`]),
     ...extra.filter((arg) => !arg.startsWith(disableFeatures) && !arg.startsWith(enableFeatures)),
   ];
 }

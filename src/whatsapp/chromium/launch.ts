@@ -11,6 +11,7 @@ import { killAll, memoryOf, processTree } from './processes.ts';
 import { openProfile } from './profile.ts';
 import { assertRoom } from './room.ts';
 import { openProxy } from './proxy.ts';
+import { createUserAgent } from './user-agent.ts';
 
 const startTimeoutMs = 60_000;
 const killTimeoutMs = 10_000;
@@ -23,7 +24,8 @@ export function createLauncher(input: {
   sandboxPossible: boolean;
   extraArgs: string[];
 }): LaunchBrowser {
-  return async ({ instanceId, profileDir, proxyUrl = null, signal }) => {
+  const usualUserAgent = createUserAgent(input.browser);
+  return async ({ instanceId, profileDir, proxyUrl = null, userAgent, signal }) => {
     await assertRoom(dirname(profileDir));
     const profile = await openProfile(profileDir);
     const closers = [profile.release];
@@ -41,6 +43,7 @@ export function createLauncher(input: {
           kind: input.browser.kind,
           sandboxPossible: input.sandboxPossible,
           instanceId,
+          userAgent: userAgent ?? (await usualUserAgent()),
           extra: [...(proxy?.chromiumArgs ?? []), ...input.extraArgs],
         }),
         userDataDir: profile.dir,

@@ -24,6 +24,7 @@ export type LaunchBrowser = (input: {
   instanceId: string;
   profileDir: string;
   proxyUrl?: string | null;
+  userAgent?: string | null;
   /** Ends the browser, also while it is being started. */
   signal?: AbortSignal;
 }) => Promise<LaunchedBrowser>;
