@@ -220,6 +220,30 @@ describe.each(pages)('on a page %s', (_, drift) => {
   });
 });
 
+it('takes the text of an address whose own field for it is gone, and not the method under that name', () => {
+  class Wid {
+    $1(): string {
+      return '0000';
+    }
+    toString(): string {
+      return '255757123456@c.us';
+    }
+  }
+  class MsgKey {
+    $1 = 'true_255757123456@c.us_A';
+  }
+  const modules: Record<string, unknown> = {
+    WAWebWidFactory: { createWid: () => new Wid() },
+    WAWebMsgKey: MsgKey,
+  };
+  const page = { require: (name: string) => modules[name], WWebJS: { getMessageModel: () => ({ id: new MsgKey() }) } };
+  const shim = shims.find(({ name }) => name === 'serialized-ids')!;
+  expect(shim.isNeeded(page)).toBe(true);
+  shim.apply(page);
+  expect((new Wid() as any)._serialized).toBe('255757123456@c.us');
+  expect((new MsgKey() as any)._serialized).toBe('true_255757123456@c.us_A');
+});
+
 describe('on a page whose modules are gone', () => {
   let bed: PageBed;
 

@@ -32,5 +32,8 @@ export const wire: BridgePart = (bridge, page, bindingName) => {
   };
 
   // Under `$1` from 2.3000.1043220887 on: read here too, so that sends need no shim.
-  bridge.text = (id: any) => (typeof id === 'string' ? id : (id._serialized ?? id.$1 ?? id.toString()));
+  bridge.text = (id: any) => {
+    if (typeof id === 'string') return id;
+    return id._serialized ?? (typeof id.$1 === 'string' ? id.$1 : id.toString());
+  };
 };

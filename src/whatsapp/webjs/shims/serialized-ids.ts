@@ -26,7 +26,8 @@ export const serializedIds: Shim = {
       Object.defineProperty(Object.getPrototypeOf(sample), '_serialized', {
         configurable: true,
         get(this: any) {
-          return this.$1 ?? this.toString();
+          // An address has a method of that name (WAWebWid, for its log).
+          return typeof this.$1 === 'string' ? this.$1 : this.toString();
         },
       });
       if (typeof sample._serialized !== 'string') throw new Error('An id has no text under a name that is known');
