@@ -49,7 +49,7 @@ describe('sending files', () => {
   });
 
   it('refuses a picture that is none', async () => {
-    await expect(send(Buffer.from('no picture'), 'image/png', 'x.png')).rejects.toThrow('InvalidMediaFileType');
+    await expect(send(Buffer.from('no picture'), 'image/png', 'x.png')).rejects.toThrow('Image tag load error');
   });
 
   it('gives the bytes of an own message back after a restart of the browser', async () => {

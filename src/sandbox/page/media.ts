@@ -61,7 +61,7 @@ export function defineMedia(page: SandboxPage): void {
 
   async function picture(blob: Blob): Promise<Record<string, unknown>> {
     const bitmap = await createImageBitmap(blob).catch(() => {
-      throw new Error('InvalidMediaFileType: the picture cannot be decoded');
+      throw Object.assign(new Error('Image tag load error'), { name: 'InvalidImageFileType' });
     });
     const scale = Math.min(1, THUMB_PIXELS / Math.max(bitmap.width, bitmap.height));
     const canvas = new OffscreenCanvas(Math.max(1, bitmap.width * scale), Math.max(1, bitmap.height * scale));

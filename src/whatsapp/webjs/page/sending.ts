@@ -88,9 +88,9 @@ export const sending: BridgePart = (bridge, page) => {
     try {
       await page.WWebJS.sendMessage(chat, message.text, options);
     } catch (error: any) {
-      // https://github.com/open-wa/wa-automate-nodejs/issues/1916: the page's own word for a file that it cannot read.
+      // The page's own words for a file that it cannot read (WAWebMediaFileErrors), the second for pictures.
       const detail = bridge.describe(error);
-      if (!message.media || !detail.includes('InvalidMediaFileType')) throw error;
+      if (!message.media || !/Invalid(Media|Image)FileType/.test(detail)) throw error;
       return { kind: 'refused', waId, reason: 'media_unreadable', detail };
     }
     const stored = Msg.get(text(key));
