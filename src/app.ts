@@ -6,6 +6,7 @@ import { buildWhatsApp } from './app/whatsapp.ts';
 import type { Config } from './settings.ts';
 import { freeBytes } from './core/disk.ts';
 import { createMetrics } from './core/metrics/metrics.ts';
+import { openWithdrawalJournal } from './core/withdrawal-journal.ts';
 import type { SupervisionLimits } from './core/supervisor/limits.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { createHttpServer } from './http/server.ts';
@@ -71,7 +72,12 @@ export async function createApp({
     const orphans = await killOrphans({ dataDir: config.dataDir });
     if (orphans.length > 0) log.warn({ pids: orphans }, 'ended browsers that a killed gateway left');
 
-    const plainDatabase = createDatabase(config.databaseUrl, { timeoutMs: config.databaseTimeoutMs });
+    const journal = await openWithdrawalJournal({ dataDir: config.dataDir, log });
+    closers.push(async () => journal.close());
+    const plainDatabase = createDatabase(config.databaseUrl, {
+      timeoutMs: config.databaseTimeoutMs,
+      lost: journal.left.map(({ connection }) => connection),
+    });
     closers.push(() => plainDatabase.close());
 
     // It ends before the database: calls that have begun are still answered.
@@ -99,7 +105,7 @@ export async function createApp({
     const whatsapp = await buildWhatsApp(config);
     const { sandbox } = whatsapp;
     if (sandbox) closers.push(() => sandbox.close());
-    const common = { config, database, stats, metrics, whatsapp, url, log };
+    const common = { config, database, journal, stats, metrics, whatsapp, url, log };
     const onClose = (closer: () => Promise<unknown>) => void closers.push(closer);
     const built = await buildCore({
       ...common,

@@ -33,6 +33,7 @@ import type { SupervisionLimits } from '../core/supervisor/limits.ts';
 import { type Tokens, createTokens } from '../core/tokens.ts';
 import { type WebRecorder, createWebRecorder } from '../core/web-recorder.ts';
 import { type Webhooks, createWebhooks } from '../core/webhooks.ts';
+import type { WithdrawalJournal } from '../core/withdrawal-journal.ts';
 import { webhookDialects } from '../dialects/index.ts';
 import type { JobDeps } from '../jobs/index.ts';
 import type { Clock } from '../model/time.ts';
@@ -91,6 +92,7 @@ export interface BuiltCore {
 interface CoreParts {
   config: Config;
   database: Database;
+  journal: WithdrawalJournal;
   stats: StatsStore;
   metrics: Metrics;
   whatsapp: WhatsAppParts;
@@ -108,7 +110,7 @@ interface CoreParts {
 
 /** Wires the core. @throws Error in words for the operator when its secrets cannot be opened */
 export async function buildCore(parts: CoreParts): Promise<BuiltCore> {
-  const { config, database, stats, metrics, whatsapp, url, onClose, clock, random, newId, log } = parts;
+  const { config, database, journal, stats, metrics, whatsapp, url, onClose, clock, random, newId, log } = parts;
   const instanceStore = createInstanceStore(database);
   const messageStore = createMessageStore(database);
   const mediaStore = createMediaStore(database);
@@ -181,6 +183,7 @@ export async function buildCore(parts: CoreParts): Promise<BuiltCore> {
     announcer,
     outbox: () => outbox,
     idempotency,
+    journal,
     prepareContent,
     touchMedia: mediaStore.touch,
     client,
@@ -193,6 +196,8 @@ export async function buildCore(parts: CoreParts): Promise<BuiltCore> {
   const outbox = createOutbox({
     ...base,
     due: createMessageDueStore(database),
+    idempotency,
+    journal,
     announcer,
     follower: lifecycle,
     readBase64: media.readBase64,

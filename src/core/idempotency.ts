@@ -10,6 +10,13 @@ export interface IdempotencyKey {
   requestHash: string;
 }
 
+/** What the database may remember of a request that is undone. */
+export interface RecordedAnswer {
+  accountId: string;
+  key: string;
+  answer: string;
+}
+
 /** Remembers what requests were answered, so that one that is repeated does nothing again. */
 export interface Idempotency {
   /** Returns what the first request with this key was answered, null when this is the first. @throws GatewayError idempotency_conflict when it was another request */
@@ -19,8 +26,8 @@ export interface Idempotency {
    * catches it asks `answered` again.
    */
   record(trx: Connection, accountId: string, request: IdempotencyKey, answer: string): Promise<void>;
-  /** Forgets the key of a request whose work is undone. */
-  forget(trx: Connection, accountId: string, request: IdempotencyKey, answer: string): Promise<void>;
+  /** Forgets the key of a request whose work is undone, if this is its answer. */
+  forget(trx: Connection, recorded: RecordedAnswer): Promise<void>;
   /** Forgets keys older than a day. */
   prune(): Promise<void>;
 }
@@ -39,7 +46,7 @@ export function createIdempotency({ store, clock }: { store: IdempotencyStore; c
 
     record: (trx, accountId, request, answer) => store.insert(trx, { accountId, ...request, answer, now: clock.now() }),
 
-    forget: (trx, accountId, { key }, answer) => store.remove(trx, { accountId, key, answer }),
+    forget: (trx, recorded) => store.remove(trx, recorded),
 
     prune: () => store.prune(clock.now() - keptMs),
   };

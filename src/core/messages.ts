@@ -1,5 +1,5 @@
 import { type ContentInput, isMediaContent, type OutgoingContent } from '../model/content.ts';
-import { type ErrorCode, GatewayError, isUndecided, toGatewayError } from '../model/errors.ts';
+import { type ErrorCode, GatewayError, toGatewayError, undecidedOn } from '../model/errors.ts';
 import { featureOf } from '../model/features.ts';
 import type { Instance, InstanceState } from '../model/instance.ts';
 import { bareMessageId, isGroup, type Jid } from '../model/jid.ts';
@@ -41,7 +41,7 @@ export interface SendInput {
 export interface Messages {
   /**
    * Writes the message and sends it as soon as its instance can; returns it as it is then.
-   * @throws GatewayError invalid_number | invalid_input | invalid_media | instance_not_ready | feature_unavailable | not_on_whatsapp | send_failed | idempotency_conflict
+   * @throws GatewayError invalid_number | invalid_input | invalid_media | instance_not_ready | feature_unavailable | not_on_whatsapp | send_failed | idempotency_conflict | outcome_unknown
    */
   send(caller: Caller, input: SendInput): Promise<Message>;
   /** Returns a message by serialized key, bare WhatsApp id or our id. @throws GatewayError not_found */
@@ -54,7 +54,7 @@ interface MessagesDeps {
   database: Database;
   messages: MessageStore;
   instances: InstanceStore;
-  idempotency: Pick<Idempotency, 'answered' | 'record' | 'forget'>;
+  idempotency: Pick<Idempotency, 'answered' | 'record'>;
   outbox: Outbox;
   features: Pick<Features, 'require' | 'missing'>;
   /** Keeps a file until this Unix ms at least. */
@@ -133,10 +133,12 @@ export function createMessages(deps: MessagesDeps): Messages {
         });
       else await inserts.add(message);
     } catch (error) {
-      // The caller is told that it is refused, so it must not go out later.
-      if (isUndecided(error))
-        outbox.withdraw(message, request && ((trx) => idempotency.forget(trx, message.accountId, request, message.id)));
+      const connection = undecidedOn(error);
+      const recorded = request ? { accountId: message.accountId, key: request.key, answer: message.id } : null;
+      const withdrawn = connection && outbox.withdraw(message, { recorded, connection });
       if (state === 'sending') outbox.released(message.instanceId);
+      // The caller is told that it is refused, so it must not go out later, whatever becomes of the gateway.
+      await withdrawn;
       // A database that is away would be waited for once more.
       if (toGatewayError(error).code === 'unavailable') throw error;
       const first = await repeated(message.accountId, input.idempotency);

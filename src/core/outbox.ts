@@ -8,6 +8,7 @@ import { dueOf, type MessageDueStore } from '../store/message-due.ts';
 import type { MessageStore } from '../store/messages.ts';
 import type { SendOutcome, SentMessage, WhatsAppClient } from '../whatsapp/client.ts';
 import type { Announcer } from './announcer.ts';
+import type { Idempotency } from './idempotency.ts';
 import { createMessageChanges } from './outbox/changes.ts';
 import { createEndings } from './outbox/endings.ts';
 import { type ContentType, createLanes, type HeldTypes, type Lane } from './outbox/lanes.ts';
@@ -16,11 +17,12 @@ import { createSending } from './outbox/sending.ts';
 import { createSettling } from './outbox/settling.ts';
 import { createSuspects } from './outbox/suspects.ts';
 import { createTimetable } from './outbox/timetable.ts';
-import { createWithdrawals, type Undo } from './outbox/withdrawals.ts';
+import { createWithdrawals } from './outbox/withdrawals.ts';
+import type { WithdrawalJournal, WithdrawnMessage } from './withdrawal-journal.ts';
 
 /** The sender of every instance: one owner per linked number, urgent first, nothing lost, nothing twice. */
 export interface Outbox {
-  /** Takes up the messages whose time came while the gateway was away. */
+  /** Takes back what the last gateway could not, and takes up the messages whose time came while none was there. */
   start(): Promise<void>;
   /** Says in which state a new row is to be written: `sending` when the page can take it at once (then `added` or `released` must follow). */
   admit(instanceId: string, type?: ContentType): 'queued' | 'sending';
@@ -28,8 +30,11 @@ export interface Outbox {
   added(messages: Message[]): void;
   /** Gives an admission back: the row was not written. */
   released(instanceId: string): void;
-  /** Takes back a message whose row may have been written all the same; `undo` goes with it. One that is with the page already stays. */
-  withdraw(message: Message, undo?: Undo): void;
+  /**
+   * Takes back a message whose row may have been written all the same; resolves when that outlasts the gateway. One that is with
+   * the page already stays. @throws GatewayError outcome_unknown when it may not
+   */
+  withdraw(message: Message, lost: Pick<WithdrawnMessage, 'recorded' | 'connection'>): Promise<void>;
   isWithdrawn(messageId: string): boolean;
   /** Cancels a message that has not begun to be sent; null when it has, or has ended. */
   cancel(messageId: string): Promise<Message | null>;
@@ -70,6 +75,8 @@ interface OutboxDeps {
   database: Database;
   messages: MessageStore;
   due: MessageDueStore;
+  idempotency: Pick<Idempotency, 'forget'>;
+  journal: WithdrawalJournal;
   announcer: Announcer;
   follower?: SendFollower;
   readBase64(mediaId: string): Promise<string>;
@@ -109,7 +116,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   const settling = createSettling();
   const changes = createMessageChanges({ ...deps, ...(follower && { changed: follower.changed }) });
   const endings = createEndings({ changes, messages, due, settling, sendEnded, clock, log });
-  const withdrawals = createWithdrawals({ database, messages, due, clock, log });
+  const withdrawals = createWithdrawals(deps);
   const isWithdrawn = withdrawals.has;
   const sending = createSending({ messages, lanes, endings, isWithdrawn, readBase64, clock, log, retryDelayMs });
   const timetable = createTimetable({
@@ -250,12 +257,16 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   }
 
   return {
-    start: timetable.start,
+    async start() {
+      await withdrawals.start();
+      await timetable.start();
+    },
     admit: lanes.admit,
     added,
     released: lanes.released,
-    withdraw(message, undo) {
-      if (!lanes.of(message.instanceId).inFlight.has(message.waId)) withdrawals.add(message, undo);
+    async withdraw(message, { recorded, connection }) {
+      if (lanes.of(message.instanceId).inFlight.has(message.waId)) return;
+      await withdrawals.add({ kind: 'message', id: message.id, due: dueOf(message), recorded, connection });
     },
     isWithdrawn,
     cancel: endings.cancel,

@@ -29,6 +29,7 @@ export const errorTable = {
   feature_unavailable: { status: 501, sentence: 'This page of WhatsApp Web does not have what it takes' },
   not_supported: { status: 501, sentence: 'WhatsApp Web does not offer this at the moment' },
   storage_full: { status: 507, sentence: 'There is no room left on the disk of the gateway: try again later' },
+  outcome_unknown: { status: 500, sentence: 'It is not known whether that was done: look before you ask again' },
   unavailable: { status: 503, sentence: 'The gateway is not available at the moment' },
   internal_error: { status: 500, sentence: 'Internal error' },
 } as const satisfies Record<string, { status: number; sentence: string }>;
@@ -99,9 +100,20 @@ export function toGatewayError(error: unknown): GatewayError {
   return new GatewayError('internal_error', undefined, { cause: error });
 }
 
+/** A connection as the database server knows it: its id there, and from where it comes. */
+export interface ServerConnection {
+  id: number;
+  host: string;
+}
+
 /** Tells whether what failed may have been written all the same: the database was lost while it committed. */
 export function isUndecided(error: unknown): boolean {
-  return (error as { undecided?: boolean } | null)?.undecided === true;
+  return undecidedOn(error) !== null;
+}
+
+/** Returns the connection on which the commit was lost, where it may still be carried out; null when it is decided. */
+export function undecidedOn(error: unknown): ServerConnection | null {
+  return (error as { undecidedOn?: ServerConnection } | null)?.undecidedOn ?? null;
 }
 
 /** Returns what an unknown thrown value says: whatsapp-web.js throws strings as well as Errors. */

@@ -75,6 +75,8 @@ export interface CampaignStore {
   errors(trx: Connection, id: string): Promise<{ streak: number; recent: string }>;
   /** 0 nothing, 1 recipients are being added, 2 the campaign is being made. */
   setLoading(id: string, loading: 0 | 1 | 2, connection?: Connection): Promise<void>;
+  /** Marks this very campaign, if it is there, as being made: nobody sees it. */
+  hide(trx: Connection, campaign: Pick<Campaign, 'id' | 'createdAt'>): Promise<void>;
   /** Returns what a gateway that ended was adding to, newest first. */
   loading(): Promise<{ id: string; loading: number }[]>;
   /** Removes a campaign and its lanes. */
@@ -244,6 +246,12 @@ export function createCampaignStore(database: Database): CampaignStore {
       await table(connection)
         .where({ id: campaignNumber(id) })
         .update({ loading });
+    },
+
+    async hide(trx, { id, createdAt }) {
+      await table(trx)
+        .where({ id: campaignNumber(id), created_at: createdAt })
+        .update({ loading: 2 });
     },
 
     async loading() {

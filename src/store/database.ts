@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { migrations } from '../../migrations/index.ts';
-import { GatewayError } from '../model/errors.ts';
+import { GatewayError, type ServerConnection } from '../model/errors.ts';
 import { openMysql } from './mysql.ts';
 import { nextNumber } from './sequences.ts';
 import { openSqlite } from './sqlite.ts';
@@ -34,12 +34,24 @@ export interface Database {
 const deadlockAttempts = 4;
 const defaultTimeoutMs = 8_000;
 
-/** Opens `sqlite:PATH` or `mysql://…`; connecting happens at first use. A statement, or the wait for a lock, that takes longer than `timeoutMs` fails. */
-export function createDatabase(url: string, { timeoutMs = defaultTimeoutMs } = {}): Database {
+interface DatabaseOptions {
+  /** A statement, or the wait for a lock, that takes longer fails. */
+  timeoutMs?: number;
+  /** Connections on which a former process lost a commit: they are ended at the server before anything is asked there. */
+  lost?: readonly ServerConnection[];
+}
+
+/** Opens `sqlite:PATH` or `mysql://…`; connecting happens at first use. */
+export function createDatabase(
+  url: string,
+  { timeoutMs = defaultTimeoutMs, lost = [] }: DatabaseOptions = {},
+): Database {
   const engine = url.startsWith('sqlite:') ? 'sqlite' : 'mysql';
   const file = engine === 'sqlite' ? resolve(url.slice('sqlite:'.length)) : null;
   let undecided = 0;
-  const pool = file ? openSqlite(file, timeoutMs) : openMysql({ url, timeoutMs, undecided: () => (undecided += 1) });
+  const pool = file
+    ? openSqlite(file, timeoutMs)
+    : openMysql({ url, timeoutMs, lost, undecided: () => (undecided += 1) });
   // MySQL and MariaDB flush at each commit (innodb_flush_log_at_trx_commit = 1, their default).
   const flushed = file ? createWalFlush(file) : () => Promise.resolve();
 

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callbackify } from 'node:util';
 import knex, { type Knex } from 'knex';
+import type { ServerConnection } from '../model/errors.ts';
 import { quiet } from './quiet.ts';
 
 /** A connection as mysql2 makes it, with what knex and this file note on it. */
@@ -13,16 +14,11 @@ interface Connection {
   /** Set: knex closes it instead of using it again. */
   __knex__disposed?: Error;
   /** Who it is, as the server says. */
-  identity?: Identity | undefined;
-}
-
-interface Identity {
-  id: number;
-  host: string;
+  identity?: ServerConnection | undefined;
 }
 
 /** A statement that was given up: its connection may still be at it on the server. */
-interface GivenUp extends Identity {
+interface GivenUp extends ServerConnection {
   /** True when it may have been committed: nothing more is read or written before that is decided. */
   mayCommit: boolean;
 }
@@ -31,6 +27,8 @@ interface MysqlOptions {
   url: string;
   /** How long one statement may take; null for as long as it likes. */
   timeoutMs: number | null;
+  /** Connections that a former process gave up in a commit. */
+  lost?: readonly ServerConnection[];
   /** Called when a commit is given up whose end is not known. */
   undecided?: () => void;
 }
@@ -46,9 +44,9 @@ const longestMs = 2 ** 31 - 1;
  * up with its connection, which is never used again. What was given up may still be carried out, as soon as the server goes on:
  * so the next connection first ends the old one there, and waits until it is gone. Whoever asks after that sees how it ended.
  */
-export function openMysql({ url, timeoutMs, undecided = () => undefined }: MysqlOptions): Knex {
+export function openMysql({ url, timeoutMs, lost = [], undecided = () => undefined }: MysqlOptions): Knex {
   const acquireMs = timeoutMs === null ? longestMs : Math.ceil(timeoutMs * acquireShare);
-  const givenUp = new Map<number, GivenUp>();
+  const givenUp = new Map<number, GivenUp>(lost.map((one) => [one.id, { ...one, mayCommit: true }]));
   let ending: Promise<void> | null = null;
 
   const base = createRequire(import.meta.url)('knex/lib/dialects/mysql2/index.js') as new (
@@ -113,7 +111,7 @@ export function openMysql({ url, timeoutMs, undecided = () => undefined }: Mysql
     if (givenUp.get(identity.id)?.mayCommit) return;
     givenUp.set(identity.id, { ...identity, mayCommit });
     if (!mayCommit) return;
-    error.undecided = true;
+    error.undecidedOn = identity;
     undecided();
   }
 
@@ -134,8 +132,9 @@ export function openMysql({ url, timeoutMs, undecided = () => undefined }: Mysql
     }
   }
 
-  async function isThere(connection: Connection, { id, host }: Identity): Promise<boolean> {
-    const sql = 'SELECT 1 FROM information_schema.processlist WHERE id = ? AND host = ?';
+  async function isThere(connection: Connection, { id, host }: ServerConnection): Promise<boolean> {
+    // Over a Unix socket every host is the same, and a server that was started anew counts from 1 again.
+    const sql = 'SELECT 1 FROM information_schema.processlist WHERE id = ? AND host = ? AND id <> CONNECTION_ID()';
     return ((await ask(connection, sql, [id, host])) as unknown[]).length > 0;
   }
 
@@ -154,7 +153,7 @@ export function openMysql({ url, timeoutMs, undecided = () => undefined }: Mysql
     const lockSeconds = Math.max(1, Math.floor((timeoutMs * acquireShare) / 1000));
     await ask(connection, `SET SESSION innodb_lock_wait_timeout = ${lockSeconds}, lock_wait_timeout = ${lockSeconds}`);
     const sql = 'SELECT id, host FROM information_schema.processlist WHERE id = CONNECTION_ID()';
-    connection.identity = ((await ask(connection, sql)) as Identity[])[0];
+    connection.identity = ((await ask(connection, sql)) as ServerConnection[])[0];
   }
 
   /** knex forgets a connection that could not be prepared, and leaves it open. */
@@ -195,7 +194,7 @@ interface Query {
 interface Failure extends Error {
   code?: string;
   fatal?: boolean;
-  undecided?: boolean;
+  undecidedOn?: ServerConnection;
 }
 
 /** What of knex's client is changed here. */

@@ -13,6 +13,7 @@ import { accepted, createScriptedClient, type ScriptedClient } from '../support/
 import { createTestClock, type TestClock, until } from '../support/clock.ts';
 import { forEachDatabaseAndRepeated, type TestDatabase } from '../support/database.ts';
 import { buildInstance, buildMessage } from '../support/factories.ts';
+import { nothingWithdrawn } from '../support/journal.ts';
 
 forEachDatabaseAndRepeated((open) => {
   let opened: TestDatabase;
@@ -44,6 +45,7 @@ forEachDatabaseAndRepeated((open) => {
       database: opened.database,
       messages,
       due: createMessageDueStore(opened.database),
+      ...nothingWithdrawn,
       announcer: announcerInto(events),
       readBase64: async () => 'QUJD',
       held: () => held,

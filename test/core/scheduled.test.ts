@@ -18,6 +18,7 @@ import { createTestClock, type TestClock, until } from '../support/clock.ts';
 import { forEachDatabaseAndRepeated, type TestDatabase } from '../support/database.ts';
 import { fullScans } from '../support/explain.ts';
 import { buildInstance, buildMessage } from '../support/factories.ts';
+import { nothingWithdrawn } from '../support/journal.ts';
 
 const hourMs = 3_600_000;
 
@@ -54,6 +55,7 @@ forEachDatabaseAndRepeated((open) => {
       database,
       messages: store,
       due: createMessageDueStore(database),
+      ...nothingWithdrawn,
       announcer: announcerInto(events),
       readBase64: async () => 'QUJD',
       clock,

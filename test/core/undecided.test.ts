@@ -1,9 +1,13 @@
+import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createIdempotency } from '../../src/core/idempotency.ts';
 import { createInbox } from '../../src/core/inbox.ts';
 import { createMessages, type SendInput } from '../../src/core/messages.ts';
 import { createOutbox, type Outbox } from '../../src/core/outbox.ts';
+import { openWithdrawalJournal } from '../../src/core/withdrawal-journal.ts';
 import { GatewayError, toGatewayError } from '../../src/model/errors.ts';
 import type { NewEvent } from '../../src/model/events.ts';
 import type { Instance } from '../../src/model/instance.ts';
@@ -28,6 +32,7 @@ forEachDatabase((open) => {
   let store: MessageStore;
   let instance: Instance;
   let clock: TestClock;
+  let dataDir: string;
   let outbox: Outbox;
   let client: ScriptedClient;
   let events: NewEvent[];
@@ -43,23 +48,33 @@ forEachDatabase((open) => {
     clock = createTestClock();
     events = [];
     readBase64 = async () => 'QUJD';
-    outbox = createOutbox({
+    dataDir = await mkdtemp(join(tmpdir(), 'wapbridge-undecided-'));
+    await startGateway();
+  });
+
+  afterEach(async () => {
+    await outbox.close();
+    await opened.drop();
+    await rm(dataDir, { recursive: true });
+  });
+
+  /** A gateway's sending side, as it is after a start on the same database and data folder. */
+  async function startGateway(): Promise<void> {
+    const made = createOutbox({
       database,
       messages: store,
       due: createMessageDueStore(database),
+      idempotency: createIdempotency({ store: createIdempotencyStore(database), clock }),
+      journal: await openWithdrawalJournal({ dataDir, log }),
       announcer: announcerInto(events),
       readBase64: () => readBase64(),
       clock,
       log,
       retryDelayMs: 20,
     });
-    client = createScriptedClient((outcomes) => outbox.onSent(instance.id, outcomes));
-  });
-
-  afterEach(async () => {
-    await outbox.close();
-    await opened.drop();
-  });
+    outbox = made;
+    client = createScriptedClient((outcomes) => made.onSent(instance.id, outcomes));
+  }
 
   const sentIds = () => client.sent.map(({ waId }) => waId);
   const rows = async () =>
@@ -99,6 +114,17 @@ forEachDatabase((open) => {
     }
     const idempotency = { key: 'order-4711', requestHash: 'the same' };
     const codeOf = (error: unknown) => toGatewayError(error).code;
+    const journal = () => join(dataDir, 'withdrawals.jsonl');
+    const isJournalGone = () =>
+      stat(journal()).then(
+        () => false,
+        () => true,
+      );
+    const count = async (table: string) => ((await database.knex(table)) as unknown[]).length;
+    async function idleOnPage(): Promise<void> {
+      await outbox.instanceReady(instance.id, client);
+      await idle();
+    }
 
     const ways = {
       'straight to the page': {},
@@ -123,6 +149,54 @@ forEachDatabase((open) => {
         expect(await database.knex('message_due')).toEqual([]);
         expect(await database.knex('idempotency_keys')).toEqual([]);
       });
+
+    for (const [way, input] of Object.entries(ways))
+      it.each([true, false])(
+        `${way}, stays refused when the gateway ends before it can take it back (happened: %s)`,
+        async (happened) => {
+          const send = sender();
+          await idleOnPage();
+          database.loseNext(1, happened, { thenAway: true });
+          expect(await send(input).catch(codeOf)).toBe('unavailable');
+          await outbox.close();
+          expect((await stat(journal())).mode & 0o777).toBe(0o600);
+
+          database = losing(opened.database);
+          await startGateway();
+          await outbox.start();
+          expect(await Promise.all(['messages', 'message_due', 'idempotency_keys'].map(count))).toEqual([0, 0, 0]);
+          await until('the journal is gone', isJournalGone);
+          await outbox.instanceReady(instance.id, client);
+          await outbox.tick();
+          expect(client.sent).toEqual([]);
+        },
+      );
+
+    it('leaves no journal behind when the database comes back', async () => {
+      const send = sender();
+      await idleOnPage();
+      database.loseNext(1, true, { thenAway: true });
+      const answers = await Promise.all(Array.from({ length: 20 }, () => send().catch(codeOf)));
+      expect(answers).toEqual(answers.map(() => 'unavailable'));
+      const lines = (await readFile(journal(), 'utf8')).split('\n').filter(Boolean);
+      expect(lines).toHaveLength(20);
+      database.comeBack();
+      await until('they are taken back', async () => (await rows()).length === 0);
+      await until('the journal is gone', isJournalGone);
+    });
+
+    it('says that nobody knows when it cannot be written down, and is taken back all the same', async () => {
+      const send = sender();
+      await idleOnPage();
+      await mkdir(journal());
+      database.loseNext(1, true, { thenAway: true });
+      const error = toGatewayError(await send().catch((thrown: unknown) => thrown));
+      expect(error).toMatchObject({ code: 'outcome_unknown', status: 500, retryAfterSeconds: undefined });
+      expect(error.message).toContain('it is not known whether it goes out');
+      database.comeBack();
+      await until('it is taken back', async () => (await rows()).length === 0);
+      expect(await send()).toMatchObject({ state: 'sending' });
+    });
 
     it('that waits for its page is refused and stays so', async () => {
       const send = sender();

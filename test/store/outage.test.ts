@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { describe, expect, it } from 'vitest';
-import { isUndecided, toGatewayError } from '../../src/model/errors.ts';
+import { isUndecided, toGatewayError, undecidedOn } from '../../src/model/errors.ts';
 import { createDatabase, type Database } from '../../src/store/database.ts';
 import { until } from '../support/clock.ts';
 import { forEachDatabase, openSqlite, type TestDatabase } from '../support/database.ts';
@@ -113,6 +113,18 @@ forEachDatabase((open, engine) => {
         expect(runs).toBe(1);
         proxy.resume();
         expect(await titles(database.knex)).toEqual(['CUST-0001', 'CUST-0002']);
+      }));
+
+    it('does not carry out later what a former process has lost, once the next one has asked anything', () =>
+      behindProxy(async ({ database, proxy, direct }) => {
+        proxy.stallAt(['insert into `accounts`'], 'all');
+        const { error } = await failureOf(database.knex('accounts').insert(account('CUST-0002')));
+        const next = createDatabase(direct.url, { timeoutMs, lost: [undecidedOn(error)!] });
+        expect(await titles(next.knex)).toEqual(['CUST-0001']);
+        proxy.resume();
+        await until('what was held back has got there', () => proxy.connections() === 0);
+        expect(await titles(next.knex)).toEqual(['CUST-0001']);
+        await next.close();
       }));
 
     it('says of a statement inside of a transaction that it did not happen', () =>

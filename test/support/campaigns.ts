@@ -18,6 +18,8 @@ import { createRecipientStore } from '../../src/store/recipients.ts';
 import { announcerInto } from './announcer.ts';
 import { createScriptedClient, type ScriptedClient } from './client.ts';
 import { newId } from './factories.ts';
+import { forgetfulJournal } from './journal.ts';
+import type { WithdrawalJournal } from '../../src/core/withdrawal-journal.ts';
 
 /** Campaigns over a real database and outbox, with a scripted page. */
 export interface CampaignBed extends CampaignEngine {
@@ -62,8 +64,10 @@ export function createCampaignBed(input: {
   random?: () => number;
   canSend?: () => boolean;
   hasHeard?: (instanceId: string) => boolean;
+  journal?: WithdrawalJournal;
 }): CampaignBed {
-  const { database, instance, clock } = input;
+  const { database, instance, clock, journal = forgetfulJournal } = input;
+  const idempotency = createIdempotency({ store: createIdempotencyStore(database), clock });
   const log = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
   const messages = createMessageStore(database);
   const recipients = createRecipientStore(database);
@@ -91,7 +95,8 @@ export function createCampaignBed(input: {
         sizeBytes: 1,
       }),
     }),
-    idempotency: createIdempotency({ store: createIdempotencyStore(database), clock }),
+    idempotency,
+    journal,
     touchMedia: async () => undefined,
     client: () => client,
     ...(input.canSend ? { canSend: input.canSend } : {}),
@@ -104,6 +109,8 @@ export function createCampaignBed(input: {
     database,
     messages,
     due: createMessageDueStore(database),
+    idempotency,
+    journal,
     announcer,
     clock,
     log,

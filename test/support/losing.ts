@@ -2,14 +2,18 @@ import type { Database } from '../../src/store/database.ts';
 
 /** A database that can be lost while it commits. */
 export interface LosingDatabase extends Database {
-  /** The next commits stay without an answer: they happen all the same, or do not. */
-  loseNext(count: number, happened: boolean): void;
+  /** The next commits stay without an answer: they happen all the same, or do not. With `thenAway` nothing is written after them. */
+  loseNext(count: number, happened: boolean, options?: { thenAway: boolean }): void;
+  comeBack(): void;
 }
 
-class Lost extends Error {
-  readonly code = 'DATABASE_TIMEOUT';
+class Away extends Error {
+  readonly code: string = 'DATABASE_TIMEOUT';
   readonly fatal = true;
-  readonly undecided = true;
+}
+
+class Lost extends Away {
+  readonly undecidedOn = { id: 7, host: '127.0.0.1:40000' };
 }
 
 /** Returns the database with commits that can be lost, as `store/mysql.ts` tells it. */
@@ -17,8 +21,10 @@ export function losing(database: Database): LosingDatabase {
   let left = 0;
   let happens = false;
   let lost = 0;
+  let goesAway = false;
 
   async function mayLose<T>(happening: () => Promise<T>, undone: () => Promise<unknown>): Promise<T> {
+    if (left === 0 && goesAway) throw new Away('the database is away');
     if (left === 0) return happening();
     left -= 1;
     await (happens ? happening() : undone().catch(() => undefined));
@@ -28,10 +34,12 @@ export function losing(database: Database): LosingDatabase {
 
   return {
     ...database,
-    loseNext(count, happened) {
+    loseNext(count, happened, { thenAway } = { thenAway: false }) {
       left = count;
       happens = happened;
+      goesAway = thenAway;
     },
+    comeBack: () => void (goesAway = false),
     undecided: () => lost,
     statement: (work) =>
       mayLose(

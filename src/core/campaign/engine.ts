@@ -18,6 +18,7 @@ import type { Idempotency } from '../idempotency.ts';
 import { createExclusive } from '../exclusive.ts';
 import { createOptOuts, type OptOuts } from '../opt-outs.ts';
 import type { Outbox } from '../outbox.ts';
+import type { WithdrawalJournal } from '../withdrawal-journal.ts';
 import { type Claims, createClaims } from './claim.ts';
 import { createDispatcher, type Dispatcher } from './dispatcher.ts';
 import { createForecasts } from './forecasts.ts';
@@ -50,6 +51,7 @@ interface CampaignEngineDeps {
   /** Asked when needed, since the outbox is made after what follows it. */
   outbox: () => Pick<Outbox, 'admit' | 'added' | 'released' | 'flush'>;
   idempotency: Pick<Idempotency, 'answered' | 'record' | 'forget'>;
+  journal: WithdrawalJournal;
   prepareContent(accountId: string, input: ContentInput): Promise<OutgoingContent>;
   touchMedia(mediaId: string, now: number): Promise<void>;
   /** Returns the client of a ready instance; throws otherwise. */

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { Logger } from 'pino';
 import type { Campaign, RecipientSource } from '../../model/campaign.ts';
-import { GatewayError, isUndecided, reasonOf, toGatewayError } from '../../model/errors.ts';
+import { GatewayError, reasonOf, toGatewayError, undecidedOn } from '../../model/errors.ts';
 import type { Clock } from '../../model/time.ts';
 import type { CampaignLane, CampaignLaneStore } from '../../store/campaign-lanes.ts';
 import type { CampaignStore } from '../../store/campaigns.ts';
@@ -9,7 +9,9 @@ import type { Database } from '../../store/database.ts';
 import type { OptOutStore } from '../../store/opt-outs.ts';
 import type { NewRecipient, RecipientStore } from '../../store/recipients.ts';
 import type { Exclusive } from '../exclusive.ts';
+import type { Idempotency, RecordedAnswer } from '../idempotency.ts';
 import { outlastOutage } from '../outage.ts';
+import type { WithdrawalJournal, WithdrawnCampaign } from '../withdrawal-journal.ts';
 import { createCalendar } from './calendar.ts';
 import type { Intake, NormalRecipient } from './recipients.ts';
 
@@ -25,7 +27,7 @@ export interface Loaded {
 export interface Loader {
   /**
    * Writes the recipients behind the published ones, then publishes them in one transaction with what `publish` does there.
-   * On any error nothing is left of them. @throws GatewayError invalid_input (also by the intake), or what `publish` throws
+   * On any error nothing is left of them. @throws GatewayError invalid_input (also by the intake), outcome_unknown, or what `publish` throws
    */
   load(input: {
     campaign: Campaign;
@@ -34,14 +36,14 @@ export interface Loader {
     /** The campaign was made for this call: on an error it goes too. */
     isNew: boolean;
     publish(trx: Knex.Transaction, loaded: Loaded): Promise<void>;
-    /** Takes back, with a new campaign, what `publish` wrote beside it. */
-    retract?(trx: Knex.Transaction): Promise<void>;
+    /** Returns the answer to an Idempotency-Key that `publish` may have written for a new campaign. */
+    recorded?(): RecordedAnswer | null;
   }): Promise<Loaded>;
   /** True while a new campaign is being made, or undone: nothing of it may be sent. */
   isMaking(campaignId: string): boolean;
   /** Resolves when a new campaign is made. @throws GatewayError unavailable when it is being undone */
   made(campaignId: string): Promise<void>;
-  /** Removes what a gateway that ended was loading. */
+  /** Removes what a gateway that ended was loading, or had refused. */
   recover(): Promise<void>;
   /** Removes a campaign with all its rows, in small transactions. */
   remove(campaignId: string): Promise<void>;
@@ -53,6 +55,8 @@ interface LoaderDeps {
   laneStore: CampaignLaneStore;
   recipients: RecipientStore;
   optOuts: OptOutStore;
+  idempotency: Pick<Idempotency, 'forget'>;
+  journal: WithdrawalJournal;
   exclusive: Exclusive;
   now: () => number;
   clock: Pick<Clock, 'sleep'>;
@@ -66,7 +70,7 @@ const removeRows = 5_000;
 
 /** Returns the loader of recipients. */
 export function createLoader(deps: LoaderDeps): Loader {
-  const { database, campaigns, laneStore, recipients, optOuts, exclusive } = deps;
+  const { database, campaigns, laneStore, recipients, optOuts, journal, exclusive } = deps;
   /** Campaigns that still hold rows of a call that was refused. */
   const leftovers = new Set<string>();
   /** New campaigns that are being loaded or undone: the database may have them before their loader knows. */
@@ -173,12 +177,17 @@ export function createLoader(deps: LoaderDeps): Loader {
     for (const { lane, last } of await recipients.extents(campaignId)) await removeRange(campaignId, lane, 0, last + 1);
   }
 
-  /** Removes a campaign that nobody has seen yet; once it is hidden again, the next start goes on where this one ends. */
-  async function withdraw(campaignId: string, retract?: (trx: Knex.Transaction) => Promise<void>): Promise<void> {
+  /** Hides a campaign that may have been published; from then on the next start removes it by itself. */
+  async function hide(campaign: WithdrawnCampaign): Promise<void> {
     await database.transaction(async (trx) => {
-      await campaigns.setLoading(campaignId, 2, trx);
-      await retract?.(trx);
+      await campaigns.hide(trx, campaign);
+      if (campaign.recorded) await deps.idempotency.forget(trx, campaign.recorded);
     });
+    journal.settle([campaign]);
+  }
+
+  /** Removes a campaign that nobody has seen yet. */
+  async function withdraw(campaignId: string): Promise<void> {
     await removeRecipients(campaignId);
     await campaigns.withdraw(campaignId);
   }
@@ -204,7 +213,7 @@ export function createLoader(deps: LoaderDeps): Loader {
       await campaigns.remove(campaignId);
     },
 
-    load: ({ campaign, source, intake, isNew, publish, retract }) =>
+    load: ({ campaign, source, intake, isNew, publish, recorded }) =>
       exclusive(campaign.id, async () => {
         if (leftovers.has(campaign.id)) throw beingUndone('The last list of recipients');
         if (isNew) making.add(campaign.id);
@@ -225,9 +234,12 @@ export function createLoader(deps: LoaderDeps): Loader {
           making.delete(campaign.id);
           return loaded;
         } catch (error) {
-          // Only a commit without an answer may have written what there is to take back.
-          const taken = isUndecided(error) ? retract : undefined;
-          const undone = undo(campaign.id, () => (isNew ? withdraw(campaign.id, taken) : discard(campaign.id)));
+          const published = isNew ? mayBePublished(campaign, error, recorded) : null;
+          const undone = undo(campaign.id, async () => {
+            if (published) await hide(published);
+            await (isNew ? withdraw(campaign.id) : discard(campaign.id));
+          });
+          if (published) await journal.note(published);
           // While the database is away nobody is kept waiting for that.
           if (toGatewayError(error).code !== 'unavailable') await undone;
           throw error;
@@ -242,9 +254,20 @@ export function createLoader(deps: LoaderDeps): Loader {
     },
 
     async recover() {
+      for (const one of journal.left) if (one.kind === 'campaign') await hide(one);
       for (const { id, loading } of await campaigns.loading()) await (loading === 2 ? withdraw(id) : discard(id));
     },
   };
+}
+
+/** Only a commit without an answer may have published a new campaign: returns what to take back then, else null. */
+function mayBePublished(
+  { id, createdAt }: Campaign,
+  error: unknown,
+  recorded: () => RecordedAnswer | null = () => null,
+): WithdrawnCampaign | null {
+  const connection = undecidedOn(error);
+  return connection && { kind: 'campaign', id, createdAt, recorded: recorded(), connection };
 }
 
 function beingUndone(what: string): GatewayError {

@@ -5,7 +5,7 @@ import { GatewayError, toGatewayError } from '../../model/errors.ts';
 import type { Clock } from '../../model/time.ts';
 import type { CampaignStore } from '../../store/campaigns.ts';
 import type { InstanceStore } from '../../store/instances.ts';
-import type { Idempotency, IdempotencyKey } from '../idempotency.ts';
+import type { Idempotency, IdempotencyKey, RecordedAnswer } from '../idempotency.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type CampaignChecks, type CampaignInput, nobody } from './input.ts';
 import type { Loaded, Loader } from './loader.ts';
@@ -23,8 +23,8 @@ export interface AddInput {
 interface Answering {
   /** Called in the transaction that publishes the recipients. */
   answer(trx: Knex.Transaction, given: CampaignReceipt): Promise<void>;
-  /** Called in the transaction that begins to undo them. */
-  retract(trx: Knex.Transaction): Promise<void>;
+  /** Returns what `answer` may have written down, null without a key. */
+  recorded(): RecordedAnswer | null;
 }
 
 /** Makes campaigns and adds to them, all of a call's recipients or none. */
@@ -40,7 +40,7 @@ interface CampaignMakingDeps {
   loader: Loader;
   transitions: Transitions;
   dispatcher: Pick<Dispatcher, 'nudge'>;
-  idempotency: Pick<Idempotency, 'answered' | 'record' | 'forget'>;
+  idempotency: Pick<Idempotency, 'answered' | 'record'>;
   prepareContent(accountId: string, input: ContentInput): Promise<OutgoingContent>;
   clock: Clock;
 }
@@ -50,7 +50,7 @@ export function createCampaignMaking(deps: CampaignMakingDeps): CampaignMaking {
   const { store, instances, checks, loader, transitions, dispatcher, idempotency, clock } = deps;
 
   const create = (input: CampaignInput): Promise<CampaignReceipt> =>
-    once(input.instance.accountId, input.idempotency, async ({ answer, retract }) => {
+    once(input.instance.accountId, input.idempotency, async ({ answer, recorded }) => {
       const { instance } = input;
       const checked = checks.check(input);
       const media = input.media ? await storeMedia(instance.accountId, input.media) : null;
@@ -63,7 +63,7 @@ export function createCampaignMaking(deps: CampaignMakingDeps): CampaignMaking {
         source: input.recipients,
         intake: checked.intake,
         isNew: true,
-        retract,
+        recorded,
         publish: async (trx, loaded) => {
           if (loaded.queued + loaded.optedOut === 0) throw nobody(loaded.given, checked.intake);
           if (input.start) await transitions.make(trx, beginning(campaign, clock.now()), campaign.id);
@@ -124,9 +124,7 @@ export function createCampaignMaking(deps: CampaignMakingDeps): CampaignMaking {
           result = given;
           if (request) await idempotency.record(trx, accountId, request, written());
         },
-        async retract(trx) {
-          if (request) await idempotency.forget(trx, accountId, request, written());
-        },
+        recorded: () => (request ? { accountId, key: request.key, answer: written() } : null),
       });
     } catch (error) {
       // What a database that was lost has of it is undone: that is no answer.

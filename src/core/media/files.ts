@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, type ReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '../disk.ts';
 import { tooLarge } from './base64.ts';
 
 /** A file written under a temporary name: its hash and what its type can be told by. */
@@ -116,16 +117,6 @@ async function writeAll(file: FileHandle, chunks: AsyncIterable<Buffer> | Iterab
 
 async function writeFully(file: FileHandle, chunk: Buffer): Promise<void> {
   for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
-}
-
-/** Makes a rename last through a power cut. */
-async function syncFolder(dir: string): Promise<void> {
-  const handle = await open(dir, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function list(dir: string): Promise<string[]> {

@@ -1,22 +1,24 @@
-import type { Knex } from 'knex';
 import type { Logger } from 'pino';
 import { reasonOf } from '../../model/errors.ts';
-import type { Message } from '../../model/message.ts';
 import type { Clock } from '../../model/time.ts';
 import type { Database } from '../../store/database.ts';
-import { dueOf, type DueMessage, type MessageDueStore } from '../../store/message-due.ts';
+import type { MessageDueStore } from '../../store/message-due.ts';
 import type { MessageStore } from '../../store/messages.ts';
-
-/** What goes with a message that is taken back, in the same transaction. */
-export type Undo = (trx: Knex.Transaction) => Promise<void>;
+import type { Idempotency } from '../idempotency.ts';
+import type { WithdrawalJournal, WithdrawnMessage } from '../withdrawal-journal.ts';
 
 /** Takes back messages of which the database did not say whether it has them: their callers were told that they are refused. */
 interface Withdrawals {
-  /** From now on the message is not sent; its row, if there is one, goes as soon as the database takes that. */
-  add(message: Message, undo?: Undo): void;
+  /** Takes back what a gateway that ended has left. */
+  start(): Promise<void>;
+  /**
+   * From now on the message is not sent; its row, if there is one, goes as soon as the database takes that. Resolves when the next
+   * gateway would do so too. @throws GatewayError outcome_unknown when only this one knows of it
+   */
+  add(message: WithdrawnMessage): Promise<void>;
   /** True until the row is known to be gone. */
   has(messageId: string): boolean;
-  /** Leaves what is not gone yet. */
+  /** Leaves what is not gone yet to the next gateway. */
   close(): void;
 }
 
@@ -24,6 +26,8 @@ interface WithdrawalDeps {
   database: Pick<Database, 'transaction'>;
   messages: Pick<MessageStore, 'withdraw'>;
   due: Pick<MessageDueStore, 'clear'>;
+  idempotency: Pick<Idempotency, 'forget'>;
+  journal: WithdrawalJournal;
   clock: Pick<Clock, 'sleep'>;
   log: Logger;
 }
@@ -32,25 +36,31 @@ const retryMs = 1_000;
 const batchRows = 100;
 
 /** Returns the taker back. */
-export function createWithdrawals({ database, messages, due, clock, log }: WithdrawalDeps): Withdrawals {
-  const waiting = new Map<string, { due: DueMessage[]; undo: Undo | undefined }>();
+export function createWithdrawals(deps: WithdrawalDeps): Withdrawals {
+  const { database, messages, due, idempotency, journal, clock, log } = deps;
+  const waiting = new Map<string, WithdrawnMessage>();
   const life = { running: false, closed: false };
+
+  async function takeBack(): Promise<void> {
+    const batch = [...waiting.values()].slice(0, batchRows);
+    const ids = batch.map(({ id }) => id);
+    await database.transaction(async (trx) => {
+      await messages.withdraw(trx, ids);
+      for (const one of batch) {
+        await due.clear(trx, one.due);
+        if (one.recorded) await idempotency.forget(trx, one.recorded);
+      }
+    });
+    for (const id of ids) waiting.delete(id);
+    journal.settle(batch);
+    log.warn({ count: ids.length }, 'messages were taken back: their callers were told of an outage');
+  }
 
   async function run(): Promise<void> {
     life.running = true;
     while (waiting.size > 0 && !life.closed) {
-      const batch = [...waiting].slice(0, batchRows);
-      const ids = batch.map(([id]) => id);
       try {
-        await database.transaction(async (trx) => {
-          await messages.withdraw(trx, ids);
-          for (const [, one] of batch) {
-            await due.clear(trx, one.due);
-            await one.undo?.(trx);
-          }
-        });
-        for (const id of ids) waiting.delete(id);
-        log.warn({ count: ids.length }, 'messages were taken back: their callers were told of an outage');
+        await takeBack();
       } catch (error) {
         log.error({ error: reasonOf(error) }, 'messages could not be taken back: trying again');
         await clock.sleep(retryMs);
@@ -60,11 +70,19 @@ export function createWithdrawals({ database, messages, due, clock, log }: Withd
   }
 
   return {
-    add(message, undo) {
-      waiting.set(message.id, { due: dueOf(message), undo });
-      if (!life.running) void run();
+    async start() {
+      for (const one of journal.left) if (one.kind === 'message') waiting.set(one.id, one);
+      while (waiting.size > 0) await takeBack();
     },
+
+    add(message) {
+      waiting.set(message.id, message);
+      if (!life.running) void run();
+      return journal.note(message);
+    },
+
     has: (messageId) => waiting.has(messageId),
+
     close() {
       life.closed = true;
     },

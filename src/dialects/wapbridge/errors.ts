@@ -36,6 +36,7 @@ export const frappeErrors = {
   feature_unavailable: { status: 501, type: 'NotImplementedError' },
   not_supported: { status: 501, type: 'NotImplementedError' },
   storage_full: { status: 507, type: 'OSError' },
+  outcome_unknown: { status: 500, type: 'Exception' },
   unavailable: { status: 503, type: 'SessionStopped', module: frappe },
   internal_error: { status: 500, type: 'Exception' },
 } as const satisfies Record<ErrorCode, FrappeError>;

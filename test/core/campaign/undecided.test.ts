@@ -1,4 +1,9 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { openWithdrawalJournal } from '../../../src/core/withdrawal-journal.ts';
 import { isUndecided, toGatewayError } from '../../../src/model/errors.ts';
 import type { Instance } from '../../../src/model/instance.ts';
 import type { Database } from '../../../src/store/database.ts';
@@ -13,6 +18,7 @@ forEachDatabase((open) => {
   let opened: TestDatabase;
   let database: LosingDatabase;
   let instance: Instance;
+  let dataDir: string;
   let bed: CampaignBed;
   /** What happens between a lost commit and the moment in which it is given up. */
   let meanwhile: () => Promise<unknown>;
@@ -24,6 +30,19 @@ forEachDatabase((open) => {
     instance = await buildInstance(opened.database);
     meanwhile = async () => undefined;
     refusedDeletes = 0;
+    dataDir = await mkdtemp(join(tmpdir(), 'wapbridge-undecided-'));
+    await startGateway();
+    await bed.connect();
+  });
+
+  afterEach(async () => {
+    await bed.close();
+    await opened.drop();
+    await rm(dataDir, { recursive: true });
+  });
+
+  /** A gateway's campaigns, as they are after a start on the same database and data folder. */
+  async function startGateway(): Promise<void> {
     const slow: Database = {
       ...database,
       transaction: (work) =>
@@ -32,19 +51,22 @@ forEachDatabase((open) => {
           throw error;
         }),
     };
-    bed = createCampaignBed({ database: slow, instance, clock: createTestClock() });
-    await bed.connect();
-  });
+    const journal = await openWithdrawalJournal({ dataDir, log: pino({ level: 'silent' }) });
+    bed = createCampaignBed({ database: slow, instance, clock: createTestClock(), journal });
+  }
 
-  afterEach(async () => {
+  /** What the former gateway still tries does not reach the database any more. */
+  async function restart(): Promise<void> {
     await bed.close();
-    await opened.drop();
-  });
+    database = losing(opened.database);
+    await startGateway();
+    await bed.lifecycle.start();
+  }
 
   /** Full transactions only, so that the next commit after the list is the one that publishes it. */
-  async function* listThenLoss(happened: boolean) {
+  async function* listThenLoss(happened: boolean, thenAway = false) {
     yield phones(4_000).map((number) => ({ number }));
-    database.loseNext(1, happened);
+    database.loseNext(1, happened, { thenAway });
   }
   async function* list(length: number) {
     yield phones(length).map((number) => ({ number }));
@@ -102,10 +124,38 @@ forEachDatabase((open) => {
     letGo();
     await bed.close();
 
-    bed = createCampaignBed({ database, instance, clock: createTestClock() });
+    await startGateway();
     await bed.lifecycle.start();
     await gone();
     expect(await count('campaign_recipients')).toBe(0);
+  });
+
+  it.each([true, false])(
+    'sends nothing of one that is refused when the gateway ends before it can undo it (happened: %s)',
+    async (happened) => {
+      const idempotency = { key: 'spring-sale', requestHash: 'the same' };
+      const recipients = listThenLoss(happened, true);
+      expect(await create(happened, { recipients, idempotency })).toBe('unavailable');
+      await restart();
+      await bed.outbox.start();
+      await bed.connect();
+      await bed.dispatcher.step(instance.id);
+      expect(bed.client.sent).toEqual([]);
+      expect(await Promise.all(['campaigns', 'campaign_recipients', 'idempotency_keys'].map(count))).toEqual([0, 0, 0]);
+    },
+  );
+
+  it('leaves another campaign alone that was given its number', async () => {
+    const recipients = listThenLoss(true, true);
+    expect(await create(true, { recipients })).toBe('unavailable');
+    // It is taken back, the next one is made, and the gateway is killed before it notes that.
+    const journal = await readFile(join(dataDir, 'withdrawals.jsonl'));
+    await restart();
+    const { id } = await bed.campaign(phones(1), { start: false });
+    expect(id).toBe('WAP-CAM-0001');
+    await writeFile(join(dataDir, 'withdrawals.jsonl'), journal);
+    await restart();
+    expect((await bed.campaigns.status(bed.caller, id)).counts.queued).toBe(1);
   });
 
   it('takes no list before the rows of one that was refused are gone, and then takes it whole', async () => {

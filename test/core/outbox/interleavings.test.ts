@@ -11,6 +11,7 @@ import { createScriptedClient, type ScriptedClient } from '../../support/client.
 import { createTestClock, until } from '../../support/clock.ts';
 import { forEachDatabase, type TestDatabase } from '../../support/database.ts';
 import { buildInstance, buildMessage } from '../../support/factories.ts';
+import { nothingWithdrawn } from '../../support/journal.ts';
 
 /** What happens between two steps that belong together. */
 forEachDatabase((open) => {
@@ -33,6 +34,7 @@ forEachDatabase((open) => {
       database: opened.database,
       messages,
       due: createMessageDueStore(opened.database),
+      ...nothingWithdrawn,
       announcer: announcerInto(events),
       readBase64: async () => 'QUJD',
       clock: {

@@ -10,6 +10,7 @@ import { accepted, createScriptedClient, type ScriptedClient } from '../../suppo
 import { createTestClock, until } from '../../support/clock.ts';
 import { forEachDatabaseAndRepeated, type TestDatabase } from '../../support/database.ts';
 import { buildInstance, buildMessage } from '../../support/factories.ts';
+import { nothingWithdrawn } from '../../support/journal.ts';
 
 /** Messages that were on their way when a page or the gateway ended, again and again. */
 forEachDatabaseAndRepeated((open) => {
@@ -37,6 +38,7 @@ forEachDatabaseAndRepeated((open) => {
       database: opened.database,
       messages,
       due: createMessageDueStore(opened.database),
+      ...nothingWithdrawn,
       announcer: announcerInto([]),
       readBase64: async () => 'QUJD',
       clock: createTestClock(),
