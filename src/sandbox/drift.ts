@@ -14,6 +14,7 @@ export const drifts = {
   'status-object':
     'A status update with a file is handed over as one object under the LID; the ranking question is gone',
   'channel-previews': 'The preview of a link in a channel is made only for those who name the channel',
+  'preview-failures': 'The preview of a link is asked of the phone, and fails when it cannot be asked',
   'block-by-lid': 'Whom to block must be named by LID; the function that found them is gone',
   'description-object': "The job for a group's description takes one object",
   'members-checked': 'Removing nobody from a group is an error without words',

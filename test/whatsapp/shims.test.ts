@@ -177,6 +177,18 @@ describe.each(pages)('on a page %s', (_, drift) => {
     expect(title).toBe(drift.length === 0 ? null : 'Preview of https://example.com/');
   });
 
+  it('sends a text whose link has no preview', async () => {
+    const waId = '3EB0DDDDDDDDDDDDDD04';
+    await bed.inPage((page, message) => page.wapbridge.send([message]), {
+      waId,
+      chat: `${friend}@c.us`,
+      retry: false,
+      text: 'see https://chat.whatsapp.com/expired',
+      options: { linkPreview: true },
+    });
+    await until('it has arrived', () => bed.sandbox.network.messages().some(({ id }) => id === waId));
+  });
+
   it('tells of a send that failed after it was stored', async () => {
     await bed.inPage((page, id) => {
       // A chat that is there, so that nobody asks whether the number is.
@@ -294,5 +306,14 @@ describe('on a page whose modules are gone', () => {
       ]);
     }, `${friend}@c.us`);
     await until('it has arrived', () => bed.sandbox.network.messages().some(({ id }) => id === '3EB0DDDDDDDDDDDDDD02'));
+  });
+
+  it('sends a text also when nobody makes the preview of its link', async () => {
+    await bed.inPage((page, id) => {
+      page.require('WAWebLinkPreviewChatAction').getLinkPreview = () => new Promise(() => undefined);
+      const [text, options] = ['see https://example.com/', { linkPreview: true }];
+      page.wapbridge.send([{ waId: '3EB0DDDDDDDDDDDDDD05', chat: id, retry: false, text, options }]);
+    }, `${friend}@c.us`);
+    await until('it has arrived', () => bed.sandbox.network.messages().some(({ id }) => id === '3EB0DDDDDDDDDDDDDD05'));
   });
 });

@@ -71,9 +71,11 @@ export function defineBroadcasts(page: SandboxPage): void {
       serverId: 101,
     }),
   });
-  if (drift.includes('channel-previews'))
+  if (drift.includes('channel-previews')) {
+    const { getLinkPreview } = page.require<{ getLinkPreview(): Promise<null> }>('WAWebLinkPreviewChatAction');
     page.define('WAWebLinkPreviewChatAction', {
       getLinkPreview: async (link: { href: string }, chat?: ChatModel) =>
-        chat?.id.server === 'newsletter' ? { data: { title: `Preview of ${link.href}` } } : null,
+        chat?.id.server === 'newsletter' ? { data: { title: `Preview of ${link.href}` } } : getLinkPreview(),
     });
+  }
 }

@@ -26,7 +26,12 @@ export function definePieces(page: SandboxPage): void {
       ? (text.match(LINK) ?? []).map((href) => ({ href, text: href }))
       : [];
   page.define('WALinkify', { findLinks, findLink: (text: unknown) => findLinks(text)[0] });
-  page.define('WAWebLinkPreviewChatAction', { getLinkPreview: async () => null });
+  page.define('WAWebLinkPreviewChatAction', {
+    async getLinkPreview() {
+      if (page.config.drift.includes('preview-failures')) throw new Error('no session with the phone');
+      return null;
+    },
+  });
 
   page.define('WAWebBackendJobsCommon', { mediaTypeFromProtobuf: () => null });
   page.define('WAWebE2EProtoUtils', { typeAttributeFromProtobuf: () => 'text' });

@@ -12,6 +12,7 @@ export const sending: BridgePart = (bridge, page) => {
   let queue: Promise<unknown> = Promise.resolve();
   const patienceMs = 10_000;
   const mediaPatienceMs = 60_000;
+  const previewPatienceMs = 8_000;
   const known = new Set<string>();
   const onAdded = new Map<string, () => void>();
   /** Messages that were refused before they were told as stored. */
@@ -79,12 +80,13 @@ export const sending: BridgePart = (bridge, page) => {
       return { kind: 'refused', waId, reason: 'chat_not_found', detail: `WhatsApp Web has no chat ${message.chat}` };
 
     const key = messageKey(chat, waId);
+    const { linkPreview, ...asked } = message.options;
     const options = {
-      ...message.options,
+      ...asked,
       ...(message.media ? { media: message.media } : {}),
+      ...(linkPreview ? await previewOf(chat, message.text) : {}),
       extraOptions: { id: key },
     };
-    if (!canPreview()) delete options.linkPreview;
     try {
       await page.WWebJS.sendMessage(chat, message.text, options);
     } catch (error: any) {
@@ -115,12 +117,20 @@ export const sending: BridgePart = (bridge, page) => {
     return state === 'CONNECTED' && stream === 'CONNECTED' && status < 500 && ![408, 429].includes(status);
   }
 
-  /** A text without its preview is better than none. */
-  function canPreview(): boolean {
+  /**
+   * The fields by which the text shows its link. The page asks the phone for them, or the server about a group's invitation; a text without
+   * them is better than none, and than one that waits for a phone that is off.
+   */
+  async function previewOf(chat: any, words: string): Promise<object> {
     try {
-      return typeof page.require('WAWebLinkPreviewChatAction').getLinkPreview === 'function';
+      const link = page.require('WALinkify').findLink(words);
+      if (!link) return {};
+      const making = page.require('WAWebLinkPreviewChatAction').getLinkPreview(link, chat);
+      const late = new Promise((resolve) => setTimeout(resolve, previewPatienceMs, null));
+      const { data } = (await Promise.race([making, late])) ?? {};
+      return data ? { ...data, preview: true, subtype: 'url' } : {};
     } catch {
-      return false;
+      return {};
     }
   }
 
