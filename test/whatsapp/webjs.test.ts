@@ -179,23 +179,27 @@ describe.each(drifts)('on a page %s', (_, drift) => {
     expect((await client.downloadMedia(picture!.waKey)).data).toEqual(png);
   });
 
-  it('finds after a restart what came meanwhile and what was sent before', async () => {
+  it('finds after a restart what came before and meanwhile, in its order, and what was sent', async () => {
     await client.send([text(waId, false)]);
     await until('it is read', () => acks().at(-1) === 3);
     const since = Date.now() - 1_000;
+    // More than the page reads at a time, and most of it within one second.
+    const texts = Array.from({ length: 200 }, (_, index) => `missed ${index}`);
+    for (const missed of texts.slice(0, 140)) sandbox.network.receive({ to: own, from: friend, text: missed });
+    await until('all are told', () => received().length >= 140);
     await client.stop(5_000);
-    for (let index = 0; index < 60; index += 1)
-      sandbox.network.receive({ to: own, from: friend, text: `missed ${index}` });
+    for (const missed of texts.slice(140)) sandbox.network.receive({ to: own, from: friend, text: missed });
     events = [];
     client = makeClient();
     await client.start();
     await until('it is ready again', () => events.some((event) => event.type === 'ready'));
     // What the number itself has written is told as well.
     const missed = async () =>
-      (await client.receivedSince(chat, since)).filter(
-        ({ content }) => content.type === 'text' && content.text.startsWith('missed'),
+      (await client.receivedSince(chat, since)).flatMap(({ content }) =>
+        content.type === 'text' && content.text.startsWith('missed') ? [content.text] : [],
       );
-    await until('all are found', async () => (await missed()).length === 60);
+    await until('all are found', async () => (await missed()).length === texts.length);
+    expect(await missed()).toEqual(texts);
     expect(await client.find([{ waId, chat }])).toMatchObject([{ waId, ack: 3 }]);
     expect(await client.checkNumber(parseJid('999757123456@c.us')!)).toBeNull();
     expect(await client.probe(5_000)).toBe('CONNECTED');

@@ -125,8 +125,8 @@ export function defineMessages(page: SandboxPage): void {
     const before = Number(chat['loadedTo'] ?? (inMemory.length > 0 ? Math.min(...inMemory) : Number.MAX_SAFE_INTEGER));
     const rows = (await page.database.earlier(String(chat.id), before, LOAD_COUNT)).toReversed();
     chat.hide({ loadedTo: rows[0]?.order ?? before });
-    // As in the real page, what was loaded is in the chat from then on.
-    return chat.msgs.add(rows.map((row) => page.Msg.get(row.key) ?? fromRow(row)));
+    // As in the real page, what was loaded is in the chat from then on, in its place.
+    return chat.msgs.prepend(rows.map((row) => page.Msg.get(row.key) ?? fromRow(row)));
   }
   interface Anchor {
     remote: Wid;

@@ -137,6 +137,14 @@ export function defineModels(page: SandboxPage): void {
       });
     }
 
+    /** The same for what came before all others. */
+    prepend(added: (ModelImpl & { id?: unknown })[]): unknown[] {
+      const others = [...this.#models];
+      const result = this.add(added);
+      this.#models = new Map([...[...this.#models].slice(others.length), ...others]);
+      return result;
+    }
+
     remove(model: ModelImpl & { id?: unknown }): void {
       if (!this.#models.delete(String(model.id))) return;
       this.trigger('remove', model, this);

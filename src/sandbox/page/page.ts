@@ -87,6 +87,8 @@ export interface Collection<T = Model> extends Emitter {
   readonly length: number;
   get(id: unknown): T | undefined;
   add(models: T | T[]): T[];
+  /** The same for what came before all others. */
+  prepend(models: T[]): T[];
   remove(model: T): void;
   /** Gives a model of the collection another key, silently. */
   replaceId(from: unknown, to: unknown): void;

@@ -130,28 +130,31 @@ export const receiving: BridgePart = (bridge, page) => {
   /** After a start a chat holds its last message at most: the page's database has the others. */
   bridge.messagesBackTo = async (chat, sinceSeconds) => {
     const earlier = earlierOnes(chat);
-    const found = new Map<string, any>();
+    const known = new Set<string>();
+    // Their times are seconds, in which many may have come: only their places tell the order.
+    const parts: any[][] = [];
     let loaded: any[] = chat.msgs.getModelsArray();
     for (let round = 0; round < 50; round += 1) {
-      for (const message of loaded) found.set(text(message.id), message);
+      parts.unshift(loaded.filter((message) => !known.has(text(message.id))));
+      for (const message of loaded) known.add(text(message.id));
       if (loaded.some((message) => message.t < sinceSeconds)) break;
-      loaded = await earlier(found).catch(() => []);
+      loaded = await earlier(parts.flat()).catch(() => []);
       if (!loaded?.length) break;
     }
-    return [...found.values()].filter((message) => message.t >= sinceSeconds);
+    return parts.flat().filter((message) => message.t >= sinceSeconds);
   };
 
   /**
    * Pages from 2.3000.1034162388 on may have no loadEarlierMsgs: WAWebDBMessageFindLocal.msgFindByDirection({anchor, count,
    * direction}) gives {messages} as plain data, from a key backwards, or from the end of the chat for an anchor without an id.
    */
-  function earlierOnes(chat: any): (found: Map<string, any>) => Promise<any[]> {
+  function earlierOnes(chat: any): (found: any[]) => Promise<any[]> {
     const load = member('WAWebChatLoadMessages', 'loadEarlierMsgs');
     if (load) return () => load({ chat });
     const find = member('WAWebDBMessageFindLocal', 'msgFindByDirection');
     if (!find) return () => Promise.resolve([]);
     return async (found) => {
-      const oldest = [...found.values()].reduce((one, other) => (other.t < one.t ? other : one), { t: Infinity });
+      const oldest = found.reduce((one, other) => (other.t < one.t ? other : one), { t: Infinity });
       const anchor = oldest.id ? page.require('WAWebMsgKey').fromString(text(oldest.id)) : { remote: chat.id };
       const { messages } = await find({ anchor, count: 50, direction: 'before' });
       return messages.map((row: any) => Msg.get(text(row.id)) ?? (row.serialize ? row : new Msg.modelClass(row)));

@@ -149,7 +149,7 @@ interface BridgeInside extends PageBridge {
   isMe(address: string): boolean;
   /** Runs the work when what was received in the chat before has been reported. */
   inOrder(chat: string, work: () => void): void;
-  /** The chat's messages since then (Unix seconds), from memory and the page's database. */
+  /** The chat's messages since then (Unix seconds), from memory and the page's database, oldest first. */
   // oxlint-disable-next-line typescript/no-explicit-any -- as above
   messagesBackTo(chat: any, sinceSeconds: number): Promise<any[]>;
 }
