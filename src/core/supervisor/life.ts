@@ -260,6 +260,8 @@ export function beginLife(deps: LifeDeps): Life {
 
   async function close(): Promise<{ end: End; isClean: boolean }> {
     const end = await ended;
+    // The end of a browser may take long, most of all of one that does not answer.
+    if (end.kind === 'closed' && standing.state === 'ready') void standing.happened('offline', { reason: end.reason });
     deps.started();
     qr = null;
     passkeyOver();

@@ -12,6 +12,20 @@ it('finds a page that has died in silence and starts it again', async () => {
   expect(bed.states).toContain('A disconnected: The page does not answer');
 });
 
+it('says so before its browser has ended, and takes it for ready no more', async () => {
+  await bringUp('A');
+  let toldBefore: string[] = [];
+  bed.puppets[0]!.client.stop = async () => {
+    await pause(50);
+    toldBefore = [...bed.states];
+    expect(() => bed.supervisor.client('A')).toThrow('not connected');
+    return false;
+  };
+  bed.puppets[0]!.tell({ type: 'closed', reason: 'The page crashed' });
+  await born(2);
+  expect(toldBefore).toContain('A disconnected: The page crashed');
+});
+
 it('finds it as soon while the clock is set back', async () => {
   await bringUp('A');
   bed.clock.advance(-3 * 3_600_000);
