@@ -79,9 +79,10 @@ export async function runFaults(input: {
       };
       const { isFound = ({ state }) => state !== 'ready' } = fault;
       for (let time = 0; time < times; time += 1) {
-        // As if it had been steady for long: pauses would grow from fault to fault.
+        await fault.before?.(target);
+        // As if it had been steady for long: pauses would grow from fault to fault, and what no page sends is given up at last.
         await gateway.app.core.instances.connect(target.caller, id);
-        await traffic.flows();
+        await traffic.caughtUp();
         await pause(Math.random() * 500);
         await until(`ready before ${name}`, isReady, readyWithinMs, lookEveryMs);
         for (const pid of [target.browser(), ...renderersOf(target.browser())]) everSeen.add(pid);

@@ -31,6 +31,8 @@ export interface Target {
 interface Fault {
   /** Once, before the first time. */
   prepare?(target: Target): Promise<unknown>;
+  /** Before each time. */
+  before?(target: Target): Promise<unknown>;
   begin(target: Target): unknown;
   /** What shows that the gateway knows: that the instance is not ready, if not said otherwise. */
   isFound?(instance: Instance): boolean;
@@ -73,6 +75,7 @@ export const faults = {
   // A page that says so for no reason goes on saying so: a fresh one shows that the link is still there.
   'link gone (UNPAIRED)': { begin: inState('UNPAIRED').begin },
   'disk full, browser killed': {
+    before: keepCopy,
     async begin({ disk, browser }) {
       disk!.fill();
       await pause(1_000);
@@ -85,8 +88,7 @@ export const faults = {
     },
   },
   'browser killed, profile damaged': {
-    // A copy of the profile is kept when a browser ends in good order.
-    prepare: ({ reopen }) => reopen(),
+    before: keepCopy,
     async begin({ browser, profileDir }) {
       signal([browser()], 'SIGKILL');
       await damageLogin(profileDir, (file) => writeFile(file, Buffer.alloc(4_096, 0xaa)));
@@ -105,6 +107,11 @@ export const possibleFaults = (Object.keys(faults) as FaultName[]).filter((name)
 /** Tells whether the profiles have to lie on a disk of their own. */
 export function needsDisk(name: FaultName): boolean {
   return name === 'disk full, browser killed';
+}
+
+/** A copy of the profile is kept when a browser ends in good order, and is used once. */
+function keepCopy({ reopen }: Target): Promise<void> {
+  return reopen();
 }
 
 /** The page itself says that it is in a state of WhatsApp Web, and later that it is connected again. */

@@ -32,8 +32,8 @@ const settleMs = 180_000;
 
 /** Messages that go both ways. */
 export interface Traffic {
-  /** Resolves when more has been accepted, and written, than before. */
-  flows(): Promise<void>;
+  /** Resolves when there was something, and everything so far has arrived. */
+  caughtUp(): Promise<void>;
   /** Ends it, and waits until everything has arrived; then tells what became of it. */
   settle(): Promise<Tally>;
   /** Ends it. */
@@ -102,21 +102,22 @@ export function beginTraffic(
   const wrote = () => [...written.values()].flat().length;
 
   return {
-    async flows() {
-      const [sends, writes] = [accepted.size, wrote()];
-      await until('messages go both ways', () => accepted.size > sends && wrote() > writes);
+    async caughtUp() {
+      await until('messages go both ways', () => accepted.size > 0 && wrote() > 0);
+      const [outs, ins] = [[...accepted.keys()], [...written.values()].flat()];
+      const isThrough = () => absent(outs, arrived()).length + absent(ins, told()).length === 0;
+      await until('what was written has arrived', isThrough, settleMs, lookEveryMs);
     },
     stop,
     async settle() {
       await stop();
       const isThrough = () => missing().length + untold().length === 0;
       await until('everything has arrived', isThrough, settleMs, lookEveryMs).catch(() => undefined);
-      const statuses = await Promise.all(
-        missing().map(async (text) => {
-          const { json } = await gateway.call('wap_bridge.api.whatsapp.message_status', { id: accepted.get(text) });
-          return { text: `${text}: ${json.status} ${json.reason ?? ''}`.trim(), status: json.status as string };
-        }),
-      );
+      const statuses: { text: string; status: string }[] = [];
+      for (const text of missing()) {
+        const { json } = await gateway.call('wap_bridge.api.whatsapp.message_status', { id: accepted.get(text) });
+        statuses.push({ text: `${text}: ${json.status} ${json.reason ?? ''}`.trim(), status: json.status });
+      }
       const [lost, uncertain] = [false, true].map((isUncertain) =>
         statuses.filter(({ status }) => (status === 'uncertain') === isUncertain).map(({ text }) => text),
       );
