@@ -1,20 +1,13 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Bed, openBed } from '../support/bed.ts';
+import { expect, it } from 'vitest';
+import { useBed } from '../support/bed.ts';
 import { openSqlite } from '../support/database.ts';
-import type { TestGateway } from '../support/gateway.ts';
 
-let bed: Bed;
-let gateway: TestGateway;
-beforeEach(async () => {
-  bed = await openBed(openSqlite);
-  ({ gateway } = bed);
-});
-afterEach(() => bed?.close());
+const bed = useBed(openSqlite);
 
-const call = (name: string, body: Record<string, unknown>) => gateway.call(`wap_bridge.api.${name}`, body);
+const call = (name: string, body: Record<string, unknown>) => bed.gateway.call(`wap_bridge.api.${name}`, body);
 
 it('tells of a linked number what is true at the moment of the answer', async () => {
-  const instance_id = await gateway.link('255757000001');
+  const instance_id = await bed.gateway.link('255757000001');
 
   // Two names of the instance that do not belong together are a mistake, which must not send from the wrong number.
   const message = { instance_id, to_number: '+255757000009', message: 'Hello' };
@@ -50,10 +43,10 @@ it('tells of a linked number what is true at the moment of the answer', async ()
 });
 
 it('lets no status go back when the same is asked again', async () => {
-  const instance_id = await gateway.link('255757000001');
+  const instance_id = await bed.gateway.link('255757000001');
   for (let serial = 0; serial < 20; serial += 1) {
     const ask = () =>
-      gateway.call(
+      bed.gateway.call(
         'wap_bridge.api.whatsapp.send_api_message',
         { instance_id, to_number: '+255757000009', message: `Hello ${serial}` },
         { 'Idempotency-Key': `key-${serial}` },

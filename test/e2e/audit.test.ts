@@ -1,23 +1,17 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { cli } from '../cli/support.ts';
-import { type Bed, openBed } from '../support/bed.ts';
+import { useBed } from '../support/bed.ts';
 import { forEachDatabase } from '../support/database.ts';
-import { key, type TestGateway } from '../support/gateway.ts';
+import { key } from '../support/gateway.ts';
 
 const day = 86_400_000;
 
 forEachDatabase((open) => {
-  let bed: Bed;
-  let gateway: TestGateway;
-  beforeEach(async () => {
-    bed = await openBed(open);
-    ({ gateway } = bed);
-  });
-  afterEach(() => bed?.close());
+  const bed = useBed(open);
 
-  const env = () => ({ DATA_DIR: gateway.dataDir, DATABASE_URL: bed.db.url, PORT: String(gateway.app.port) });
+  const env = () => ({ DATA_DIR: bed.gateway.dataDir, DATABASE_URL: bed.db.url, PORT: String(bed.gateway.app.port) });
   const call = async (name: string, body: Record<string, unknown> = {}) => {
-    const { status, json } = await gateway.call(`wap_bridge.api.${name}`, body);
+    const { status, json } = await bed.gateway.call(`wap_bridge.api.${name}`, body);
     expect(status, JSON.stringify(json)).toBe(200);
     return json.message;
   };
@@ -152,12 +146,12 @@ forEachDatabase((open) => {
 
   it('shows a token of one instance what concerns that instance only, and a send token nothing', async () => {
     const [one, other] = [await call('instances.create_instance'), await call('instances.create_instance')];
-    const { accounts, tokens } = gateway.app.core;
+    const { accounts, tokens } = bed.gateway.app.core;
     const { id: accountId } = await accounts.first();
     const bound = await tokens.create({ accountId, title: 'b', scope: 'full', instanceId: one.instance_id });
     const send = await tokens.create({ accountId, title: 's', scope: 'send' });
     const as = (token: typeof bound, body = {}) =>
-      gateway.call('wap_bridge.api.settings.list_audit', body, {
+      bed.gateway.call('wap_bridge.api.settings.list_audit', body, {
         Authorization: `token ${token.token.key}:${token.secret}`,
       });
     const seen = (await as(bound)).json.message.entries;
@@ -178,9 +172,9 @@ forEachDatabase((open) => {
     expect(all).toEqual([...new Set(all)].toSorted().toReversed());
     expect(await audit({ since: new Date(Date.now() + day).toISOString() })).toEqual([]);
     expect(await audit({ api_key: key })).toHaveLength(5);
-    expect((await gateway.call('wap_bridge.api.settings.list_audit', { action: 'nonsense' })).status).toBe(417);
+    expect((await bed.gateway.call('wap_bridge.api.settings.list_audit', { action: 'nonsense' })).status).toBe(417);
 
-    const { audit: log } = gateway.app.core;
+    const { audit: log } = bed.gateway.app.core;
     expect(await log.prune(Date.now() - day)).toBe(0);
     expect(await log.prune(Date.now() + day)).toBe(6);
     expect(await audit()).toEqual([]);
@@ -190,9 +184,9 @@ forEachDatabase((open) => {
     await call('settings.set_webhook', { url: 'http://127.0.0.1:9999/kept' });
     await bed.db.database.knex.schema.renameTable('audit_log', 'audit_gone');
     expect(
-      (await gateway.call('wap_bridge.api.settings.set_webhook', { url: 'http://127.0.0.1:9999/new' })).status,
+      (await bed.gateway.call('wap_bridge.api.settings.set_webhook', { url: 'http://127.0.0.1:9999/new' })).status,
     ).toBe(500);
-    expect((await gateway.call('wap_bridge.api.settings.set_webhook', { url: '' })).status).toBe(500);
+    expect((await bed.gateway.call('wap_bridge.api.settings.set_webhook', { url: '' })).status).toBe(500);
     await bed.db.database.knex.schema.renameTable('audit_gone', 'audit_log');
     expect((await call('settings.get_webhook')).url).toBe('http://127.0.0.1:9999/kept');
   });

@@ -1,25 +1,18 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { cli } from '../cli/support.ts';
-import { type Bed, openBed } from '../support/bed.ts';
+import { useBed } from '../support/bed.ts';
 import { forEachDatabase } from '../support/database.ts';
-import type { TestGateway } from '../support/gateway.ts';
 
 forEachDatabase((open) => {
-  let bed: Bed;
-  let gateway: TestGateway;
-  beforeEach(async () => {
-    bed = await openBed(open);
-    ({ gateway } = bed);
-  });
-  afterEach(() => bed?.close());
+  const bed = useBed(open);
 
   it('leaves alone what holds for the other numbers of the account', async () => {
-    const { instance_id } = (await gateway.call('wap_bridge.api.instances.create_instance', {})).json;
-    const env = { DATA_DIR: gateway.dataDir, DATABASE_URL: bed.db.url, PORT: String(gateway.app.port) };
+    const { instance_id } = (await bed.gateway.call('wap_bridge.api.instances.create_instance', {})).json;
+    const env = { DATA_DIR: bed.gateway.dataDir, DATABASE_URL: bed.db.url, PORT: String(bed.gateway.app.port) };
     const { out } = await cli(['token', 'create', '--title', 'Shop', '--instance', instance_id], env);
     const authorization = /token \S+:\S+/.exec(out)![0];
     const numbers = ['+255757123456'];
-    await gateway.call('wap_bridge.api.campaigns.add_opt_outs', { numbers });
+    await bed.gateway.call('wap_bridge.api.campaigns.add_opt_outs', { numbers });
 
     const refused: [string, object][] = [
       ['campaigns.list_opt_outs', {}],
@@ -30,7 +23,7 @@ forEachDatabase((open) => {
       ['instances.create_instance', {}],
     ];
     for (const [method, body] of refused) {
-      const { status, json } = await gateway.call(
+      const { status, json } = await bed.gateway.call(
         `wap_bridge.api.${method}`,
         { ...body },
         { Authorization: authorization },
@@ -38,10 +31,10 @@ forEachDatabase((open) => {
       expect(status, method).toBe(403);
       expect(json.message).toContain('bound to one instance');
     }
-    const { opt_outs } = (await gateway.call('wap_bridge.api.campaigns.list_opt_outs')).json;
+    const { opt_outs } = (await bed.gateway.call('wap_bridge.api.campaigns.list_opt_outs')).json;
     expect(opt_outs.map(({ phone_number }: { phone_number: string }) => phone_number)).toEqual(['255757123456']);
     const words = (
-      await gateway.call('wap_bridge.api.settings.get_opt_out_words', {}, { Authorization: authorization })
+      await bed.gateway.call('wap_bridge.api.settings.get_opt_out_words', {}, { Authorization: authorization })
     ).json;
     expect(words.stop).toContain('unsubscribe');
   });

@@ -1,8 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { until } from '../support/clock.ts';
-import { type Bed, openBed } from '../support/bed.ts';
+import { useBed } from '../support/bed.ts';
 import { forEachDatabase } from '../support/database.ts';
-import type { Answer, TestGateway } from '../support/gateway.ts';
+import type { Answer } from '../support/gateway.ts';
 
 const friend = '255757123456';
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
@@ -10,48 +10,40 @@ const api = 'wap_bridge.api';
 
 forEachDatabase((open) => {
   describe('a page that lacks something', () => {
-    let bed: Bed;
-    let gateway: TestGateway;
+    const bed = useBed(open);
     let instanceId: string;
-
-    beforeEach(async () => {
-      bed = await openBed(open);
-      ({ gateway } = bed);
-    });
-
-    afterEach(() => bed?.close());
 
     /** Gives the instance a page with these changes, as a later version of WhatsApp Web would. */
     async function pageChanges(drift: string[]): Promise<void> {
-      const answer = await fetch(`${gateway.app.url}/sandbox/api/drift`, {
+      const answer = await fetch(`${bed.gateway.app.url}/sandbox/api/drift`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ drift }),
       });
       expect(await answer.json()).toEqual({ drift });
       if (!instanceId) return;
-      await gateway.call(`${api}.instances.disconnect`, { instance_id: instanceId });
-      await gateway.call(`${api}.instances.connect`, { instance_id: instanceId });
-      await gateway.waitUntilReady(instanceId);
+      await bed.gateway.call(`${api}.instances.disconnect`, { instance_id: instanceId });
+      await bed.gateway.call(`${api}.instances.connect`, { instance_id: instanceId });
+      await bed.gateway.waitUntilReady(instanceId);
     }
 
     const sendText = (): Promise<Answer> =>
-      gateway.call(`${api}.whatsapp.send_api_message`, { to_number: `+${friend}`, message: 'now' });
+      bed.gateway.call(`${api}.whatsapp.send_api_message`, { to_number: `+${friend}`, message: 'now' });
     const arrived = (text: string) =>
-      gateway.app.sandbox!.network.messages({ phone: friend }).filter((message) => message.text === text);
+      bed.gateway.app.sandbox!.network.messages({ phone: friend }).filter((message) => message.text === text);
 
     it('refuses what it cannot do with 501 and the reason, and does everything else', async () => {
       instanceId = '';
       await pageChanges(['module-gone:WAWebQueryExistsJob', 'module-gone:WAWebPrepRawMedia']);
-      instanceId = await gateway.link('255757000001');
+      instanceId = await bed.gateway.link('255757000001');
 
-      const checked = await gateway.call(`${api}.whatsapp.check_numbers`, { numbers: [`+${friend}`] });
+      const checked = await bed.gateway.call(`${api}.whatsapp.check_numbers`, { numbers: [`+${friend}`] });
       expect(checked).toMatchObject({
         status: 501,
         json: { exc_type: 'NotImplementedError', code: 'feature_unavailable' },
       });
       expect(checked.json.message).toMatch(/Checking numbers.*2\.3000.*WAWebQueryExistsJob/);
-      const picture = await gateway.call(`${api}.whatsapp.send_api_message`, {
+      const picture = await bed.gateway.call(`${api}.whatsapp.send_api_message`, {
         to_number: `+${friend}`,
         media_data: png,
         media_type: 'image/png',
@@ -59,9 +51,9 @@ forEachDatabase((open) => {
       expect(picture).toMatchObject({ status: 501, json: { code: 'feature_unavailable' } });
       expect(await sendText()).toMatchObject({ status: 200, json: { ok: true } });
       await until('the text has arrived', () => arrived('now').length === 1);
-      expect(gateway.app.sandbox!.network.messages({ phone: friend })).toHaveLength(1);
+      expect(bed.gateway.app.sandbox!.network.messages({ phone: friend })).toHaveLength(1);
 
-      const { json } = await gateway.call(`${api}.instances.instance_status`, { instance_id: instanceId });
+      const { json } = await bed.gateway.call(`${api}.instances.instance_status`, { instance_id: instanceId });
       expect(json).toMatchObject({
         missing_features: expect.arrayContaining(['check_numbers', 'send_media']),
         features: {
@@ -75,16 +67,16 @@ forEachDatabase((open) => {
     });
 
     it('keeps queued what it cannot send, says why, and sends it once on a later page', async () => {
-      instanceId = await gateway.link('255757000001');
+      instanceId = await bed.gateway.link('255757000001');
       await pageChanges(['module-gone:WAWebGetEphemeralFieldsMsgActionsUtils']);
-      const taken = await gateway.call(`${api}.whatsapp.erpnext_notification_gateway`, {
+      const taken = await bed.gateway.call(`${api}.whatsapp.erpnext_notification_gateway`, {
         to_number: `+${friend}`,
         message: 'later',
       });
       expect(taken).toMatchObject({ status: 200, json: { status: 'queued' } });
       expect(await sendText()).toMatchObject({ status: 501, json: { code: 'feature_unavailable' } });
       const status = async () =>
-        (await gateway.call(`${api}.whatsapp.message_status`, { id: taken.json.service.id })).json;
+        (await bed.gateway.call(`${api}.whatsapp.message_status`, { id: taken.json.service.id })).json;
       expect(await status()).toMatchObject({ status: 'queued', reason: 'feature_unavailable' });
 
       await pageChanges([]);
@@ -97,17 +89,17 @@ forEachDatabase((open) => {
     it('is linked by QR code where linking by code is gone', async () => {
       instanceId = '';
       await pageChanges(['module-gone:WAWebAltDeviceLinkingApi']);
-      const { json } = await gateway.call(`${api}.instances.create_instance`, {});
+      const { json } = await bed.gateway.call(`${api}.instances.create_instance`, {});
       const id = json.instance_id as string;
-      const { json: shown } = await gateway.call(`${api}.instances.get_qr`, { instance_id: id });
-      const asked = await gateway.call(`${api}.instances.request_pairing_code`, {
+      const { json: shown } = await bed.gateway.call(`${api}.instances.get_qr`, { instance_id: id });
+      const asked = await bed.gateway.call(`${api}.instances.request_pairing_code`, {
         instance_id: id,
         phone_number: '+255757000001',
       });
       expect(asked).toMatchObject({ status: 501, json: { code: 'feature_unavailable' } });
       expect(asked.json.message).toContain('WAWebAltDeviceLinkingApi.setPairingType');
-      await gateway.app.sandbox!.network.link(shown.qr, { phone: '255757000001' });
-      await gateway.waitUntilReady(id);
+      await bed.gateway.app.sandbox!.network.link(shown.qr, { phone: '255757000001' });
+      await bed.gateway.waitUntilReady(id);
     });
   });
 });

@@ -1,8 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Bed, openBed } from '../support/bed.ts';
+import { describe, expect, it } from 'vitest';
+import { useBed } from '../support/bed.ts';
 import { forEachDatabase } from '../support/database.ts';
-import type { TestGateway } from '../support/gateway.ts';
 
 /**
  * The requests that the Frappe app makes, as its own tests replay them against a stub, sent to the real gateway: it must answer
@@ -50,21 +49,15 @@ function matching(wanted: unknown): unknown {
 }
 
 forEachDatabase((open) => {
-  let bed: Bed;
-  let gateway: TestGateway;
-  beforeEach(async () => {
-    bed = await openBed(open);
-    ({ gateway } = bed);
-  });
-  afterEach(() => bed?.close());
+  const bed = useBed(open);
 
   describe('what the Frappe app asks', () => {
     it.each(files)('is answered as it expects: %s', async (file) => {
-      const ids = new Map([['instance', await gateway.link('255757197676')]]);
+      const ids = new Map([['instance', await bed.gateway.link('255757197676')]]);
       for (const recorded of readCases(file) as Case[]) {
         const { request, fields = {}, raises, keeps = {}, ...given } = filled(recorded, ids);
-        const [key, secret] = given.credentials ?? gateway.token.split(':');
-        const response = await fetch(gateway.app.url + request.path, {
+        const [key, secret] = given.credentials ?? bed.gateway.token.split(':');
+        const response = await fetch(bed.gateway.app.url + request.path, {
           method: 'POST',
           headers: {
             Authorization: `token ${key}:${secret}`,

@@ -1,3 +1,4 @@
+import { afterEach, beforeEach } from 'vitest';
 import type { TestDatabase } from './database.ts';
 import { startGateway, type GatewayOptions, type TestGateway } from './gateway.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
@@ -27,6 +28,25 @@ export async function openBed(
       await gateway.stop();
       await receiver.close();
       await db.drop();
+    },
+  };
+}
+
+/** Opens a bed before each test of the block that it is called in, and closes it after. */
+export function useBed(open: () => Promise<TestDatabase>): Omit<Bed, 'close'> {
+  let bed: Bed | undefined;
+  beforeEach(async () => void (bed = await openBed(open)));
+  afterEach(() => bed?.close());
+
+  return {
+    get db() {
+      return bed!.db;
+    },
+    get gateway() {
+      return bed!.gateway;
+    },
+    get receiver() {
+      return bed!.receiver;
     },
   };
 }
