@@ -1,12 +1,17 @@
 import type { Bubbles, Talk } from './bubbles.ts';
+import type { Card, CardPage } from './cards.ts';
 import type { Kit } from './kit.ts';
-import type { SeenMessage, SeenState } from './seen.ts';
+import type { SeenInstance, SeenMessage, SeenState } from './seen.ts';
 
 /**
  * Runs the simulator in the browser. Like the other parts of the page it is self-contained, because its source text is put there.
  * What people and gateways wrote is only ever set as text, never as HTML.
  */
-export function runSimulator(kit: Kit, createBubbles: (kit: Kit, talk: Talk) => Bubbles): void {
+export function runSimulator(
+  kit: Kit,
+  createBubbles: (kit: Kit, talk: Talk) => Bubbles,
+  createCard: (kit: Kit, page: CardPage) => Card,
+): void {
   const { at, field, make, call, complain, time } = kit;
   const POLL_MS = 1000;
   const COLOURS = ['#00a884', '#0b7bc1', '#c2185b', '#7b5ea7', '#d17a00', '#4e7d3a'];
@@ -29,13 +34,13 @@ export function runSimulator(kit: Kit, createBubbles: (kit: Kit, talk: Talk) => 
       work().then(refresh, complain);
     };
 
-  const current = (): SeenState['instances'][number] | undefined =>
-    state.instances.find((one) => one.instance_id === chosen);
+  const current = (): SeenInstance | undefined => state.instances.find((one) => one.instance_id === chosen);
   const nameOf = (phone: string): string => state.people.find((person) => person.phone === phone)?.name ?? `+${phone}`;
   const titleOf = (key: string): string => state.groups.find((group) => group.id === key)?.subject ?? nameOf(key);
   const keyOf = (message: SeenMessage): string =>
     message.group ?? (message.from_phone === current()?.phone ? (message.to_phone ?? '') : message.from_phone);
   const own = (): string => current()?.phone ?? '';
+  const card = createCard(kit, { isChosen: (id) => id === chosen, choose, nameOf, act });
   const { bubble, summary } = createBubbles(kit, { own, chat: () => chat, nameOf, act });
 
   function face(key: string): HTMLElement {
@@ -56,69 +61,10 @@ export function runSimulator(kit: Kit, createBubbles: (kit: Kit, talk: Talk) => 
     return true;
   }
 
-  function instanceCard(one: SeenState['instances'][number]): HTMLElement {
-    const { instance_id: id, phone, qr } = one;
-    const card = make(
-      'div',
-      { className: `card ${id === chosen ? 'chosen' : ''}`, onclick: () => choose(id) },
-      make(
-        'div',
-        { className: 'top' },
-        make('b', {}, id),
-        make('span', { className: `chip ${one.online ? 'on' : ''}` }, one.status),
-      ),
-    );
-    if (phone) {
-      const unlink = act(() => call('unlink', { instance_id: id }));
-      const drop = act(() => call('drop', { instance_id: id, seconds: 10 }));
-      card.append(
-        make('div', { className: 'quiet' }, `${nameOf(phone)} · +${phone}`),
-        make(
-          'div',
-          { className: 'row' },
-          make('button', { onclick: drop, title: 'Cut the connection for ten seconds' }, 'Drop 10 s'),
-          make('button', { onclick: unlink, title: 'Remove the linked device on the phone' }, 'Unlink'),
-        ),
-      );
-      return card;
-    }
-    const number = make('input', {
-      placeholder: 'Phone, e.g. 491701234567',
-      required: true,
-      inputMode: 'tel',
-      ariaLabel: 'Phone',
-    });
-    const name = make('input', { placeholder: 'Name (optional)', ariaLabel: 'Name' });
-    const scan = act(() =>
-      call('link', {
-        instance_id: id,
-        phone_number: (number as HTMLInputElement).value,
-        name: (name as HTMLInputElement).value,
-      }),
-    );
-    if (qr)
-      card.append(
-        make('img', {
-          src: `/sandbox/api/qr?instance_id=${encodeURIComponent(id)}&ref=${encodeURIComponent(qr.slice(0, 24))}`,
-          alt: 'QR code',
-        }),
-      );
-    card.append(
-      make(
-        'form',
-        { onsubmit: scan },
-        number,
-        name,
-        make('button', { className: 'main' }, qr ? 'Scan' : 'Scan when it shows a code'),
-      ),
-    );
-    return card;
-  }
-
   function show(): void {
     draw('instances', [state.instances, state.people, chosen], () =>
       state.instances.length > 0
-        ? state.instances.map(instanceCard)
+        ? state.instances.map(card)
         : [make('p', { className: 'empty' }, 'No instance yet. Create one with the API.')],
     );
     const mine = [...messages.values()].toSorted((one, other) => one.at - other.at);

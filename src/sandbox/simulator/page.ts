@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { runSimulator } from './app.ts';
 import { createBubbles } from './bubbles.ts';
+import { createCard } from './cards.ts';
 import { createKit } from './kit.ts';
 import { simulatorStyle } from './style.ts';
 
-const script = `(${runSimulator.toString()})((${createKit.toString()})(), ${createBubbles.toString()});`.replaceAll(
+const parts = [createBubbles, createCard].map(String).join(', ');
+const script = `(${runSimulator.toString()})((${createKit.toString()})(), ${parts});`.replaceAll(
   '</script',
   String.raw`<\/script`,
 );

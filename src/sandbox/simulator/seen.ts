@@ -21,9 +21,18 @@ export interface SeenMessage {
   content: Record<string, unknown>;
 }
 
+/** An instance as `/sandbox/api/state` gives it. */
+export interface SeenInstance {
+  instance_id: string;
+  status: string;
+  phone: string | null;
+  online: boolean;
+  qr: string | null;
+}
+
 /** What `/sandbox/api/state` gives. */
 export interface SeenState {
-  instances: { instance_id: string; status: string; phone: string | null; online: boolean; qr: string | null }[];
+  instances: SeenInstance[];
   people: { phone: string; lid: string; name?: string }[];
   groups: { id: string; subject: string; members: string[] }[];
   acks: number;
