@@ -10,10 +10,10 @@ import { openWithdrawalJournal } from './core/withdrawal-journal.ts';
 import type { SupervisionLimits } from './core/supervisor/limits.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { createHttpServer } from './http/server.ts';
-import { gatewayJobs, startJobs } from './jobs/index.ts';
+import { gatewayJobs, type Jobs, startJobs } from './jobs/index.ts';
 import { reasonOf } from './model/errors.ts';
 import { createIdSource } from './model/ids.ts';
-import { type Clock, systemClock } from './model/time.ts';
+import { type Clock, systemClock, withTimeout } from './model/time.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { createDatabase } from './store/database.ts';
 import { createStatsStore } from './store/stats.ts';
@@ -38,9 +38,13 @@ interface AppOptions {
   random?: () => number;
   /** Other than the usual patience with browsers; for tests. */
   supervision?: Partial<SupervisionLimits>;
+  /** How long the end may take before what still hangs, mostly on a database that is away, is left alone. Default 20 s. */
+  closeMs?: number;
 }
 
 const httpGraceMs = 3_000;
+/** What each part gets when the time is over. */
+const leastCloseMs = 500;
 
 /** The composition root: every part is made here, top to bottom, and ended in reverse by `close`. @throws Error in words for the operator when it cannot start */
 export async function createApp({
@@ -49,14 +53,20 @@ export async function createApp({
   clock = systemClock(),
   random = Math.random,
   supervision,
+  closeMs = 20_000,
 }: AppOptions): Promise<App> {
   const closers: (() => Promise<unknown>)[] = [];
-  /** Parts are closed in reverse order; one that fails does not keep the others open. */
+  /** Parts are closed in reverse order; one that fails or hangs does not keep the others open. */
   let closing = false;
   const close = once(async () => {
     closing = true;
-    for (const closer of closers.toReversed())
-      await closer().catch((error: unknown) => log.error({ error: reasonOf(error) }, 'a part did not close'));
+    const deadlineAt = performance.now() + closeMs;
+    for (const closer of closers.toReversed()) {
+      const leftMs = Math.max(deadlineAt - performance.now(), leastCloseMs);
+      await withTimeout(closer(), leftMs, 'It takes too long').catch((error: unknown) =>
+        log.error({ error: reasonOf(error) }, 'a part did not close'),
+      );
+    }
   });
   try {
     return await compose();
@@ -116,13 +126,15 @@ export async function createApp({
       onClose,
       ...(supervision && { supervision }),
     });
+    // Jobs and browsers end together: a job that hangs on the database must not take the time that browsers need for their profiles.
+    let jobs: Jobs | null = null;
+    closers.push(() => Promise.all([jobs?.stop(), built.end()]));
     const koa = buildHttp({ ...common, built, isClosing: () => closing });
 
     const { core } = built;
     await ensureBootstrapToken(config, core);
     await built.start();
-    const jobs = startJobs(gatewayJobs({ ...built.jobs, clock }), log);
-    closers.push(() => jobs.stop());
+    jobs = startJobs(gatewayJobs({ ...built.jobs, clock }), log);
     const serve = koa.callback();
     listener = (request, response) => void serve(request, response);
     return { url, port, core, sandbox, close };

@@ -85,6 +85,8 @@ export interface BuiltCore {
   media: Media;
   /** Goes on with what was left from before. */
   start(): Promise<void>;
+  /** Closes the browsers, and writes what they have told. */
+  end(): Promise<void>;
   /** What the clock drives. */
   jobs: Omit<JobDeps, 'clock'>;
 }
@@ -264,8 +266,6 @@ export async function buildCore(parts: CoreParts): Promise<BuiltCore> {
     memoryLimitBytes: config.instanceMemoryLimitMb === 0 ? null : config.instanceMemoryLimitMb * 2 ** 20,
     ...(parts.supervision ? { limits: parts.supervision } : {}),
   });
-  onClose(() => supervisor.close().then(() => Promise.all([inbox.settled(), amendments.close(), signals.settled()])));
-  onClose(() => engine.dispatcher.close());
   const instances = createInstances({ ...base, store: instanceStore, supervisor, outbox, audit, changeState, secrets });
 
   // ---- use cases on top ----
@@ -323,6 +323,11 @@ export async function buildCore(parts: CoreParts): Promise<BuiltCore> {
       await lifecycle.start();
       await outbox.start();
       await instances.startWanted();
+    },
+    async end() {
+      const campaignsEnded = engine.dispatcher.close();
+      await supervisor.close();
+      await Promise.all([campaignsEnded, inbox.close(), amendments.close(), signals.settled()]);
     },
     jobs: {
       outbox,

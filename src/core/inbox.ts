@@ -35,6 +35,8 @@ export interface Inbox {
   announced(instanceId: string, chats: Jid[]): Promise<void>;
   /** Resolves when everything received so far is written. */
   settled(): Promise<void>;
+  /** Writes what came, but does not wait for a database that is away: what it does not take is looked for by the next start. */
+  close(): Promise<void>;
 }
 
 interface InboxDeps extends FilesDeps {
@@ -76,6 +78,7 @@ export function createInbox(deps: InboxDeps): Inbox {
   const { database, messages, instances, lids, announcer, clock, newId, log, limits = usualPastLimits } = deps;
   const lanes = new Map<string, Lane>();
   const files = createFiles(deps);
+  let isClosed = false;
 
   function laneOf(instanceId: string): Lane {
     let lane = lanes.get(instanceId);
@@ -124,6 +127,7 @@ export function createInbox(deps: InboxDeps): Inbox {
         );
         // What the database took without saying so is known the next time, and nobody waits for its file.
         mayBeWritten = true;
+        if (isClosed) break;
         await clock.sleep(1_000);
       }
     }
@@ -266,5 +270,9 @@ export function createInbox(deps: InboxDeps): Inbox {
     hasHeard: (instanceId) => laneOf(instanceId).past.isHeard,
     announced,
     settled,
+    close() {
+      isClosed = true;
+      return settled();
+    },
   };
 }

@@ -10,7 +10,9 @@ export interface Job {
   run(): Promise<unknown>;
 }
 
-interface Jobs {
+/** Jobs that run. */
+export interface Jobs {
+  /** Resolves when what runs now has ended. */
   stop(): Promise<void>;
 }
 

@@ -43,13 +43,15 @@ export interface GatewayOptions {
   logTo?: (line: string) => void;
   /** Its patience with browsers. */
   supervision?: Partial<SupervisionLimits>;
+  /** How long its end may take. */
+  closeMs?: number;
 }
 
 /** Starts a gateway on this database; `env` adds to its configuration. */
 export async function startGateway(
   databaseUrl: string,
   env: Record<string, string> = {},
-  { logTo, supervision = {} }: GatewayOptions = {},
+  { logTo, supervision = {}, closeMs }: GatewayOptions = {},
 ): Promise<TestGateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'wapbridge-gw-'));
   const config = readConfig({
@@ -66,7 +68,8 @@ export async function startGateway(
     CHROMIUM_PATH: process.env.CHROMIUM_PATH ?? '',
     ...env,
   });
-  const open = () => createApp({ config, supervision, log: createLog(config.logLevel, logTo && { write: logTo }) });
+  const log = createLog(config.logLevel, logTo && { write: logTo });
+  const open = () => createApp({ config, supervision, log, ...(closeMs === undefined ? {} : { closeMs }) });
 
   const gateway: TestGateway = {
     app: await open(),
