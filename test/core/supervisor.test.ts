@@ -31,6 +31,13 @@ it('leaves the telling of a logout to whoever has asked for it', async () => {
   expect(bed.removed).toEqual(['/nowhere/A']);
 });
 
+it('keeps no copy of a profile that a logout makes worthless', async () => {
+  await bringUp('A');
+  const copies = bed.copies;
+  await bed.supervisor.logout('A');
+  expect(bed.copies).toBe(copies);
+});
+
 it('lets what is on its way be answered before a logout', async () => {
   const { client } = await bringUp('A');
   let before: string[] = [];

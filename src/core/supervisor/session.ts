@@ -39,8 +39,8 @@ export interface Session {
   /** A person wants it to run now: no pause, past failures forgotten, no politeness towards another WhatsApp Web. */
   wake(): void;
   beat(): void;
-  /** Ends it; `last` is done to its browser before, and whatever comes of that is told by the caller. */
-  stop(last?: (life: Life) => Promise<void>): Promise<void>;
+  /** Ends it; `unlink` is done to its browser before, and whatever comes of that is told by the caller. */
+  stop(unlink?: (life: Life) => Promise<void>): Promise<void>;
 }
 
 /** Every so many failures in a row the log says so as an error. */
@@ -251,10 +251,10 @@ export function createSession(instance: Instance, deps: SessionDeps): Session {
           .catch((error: unknown) => log.warn({ instance: id, error: reasonOf(error) }, 'the link was not taken back'));
     },
     beat,
-    async stop(last) {
+    async stop(unlink) {
       abort.abort();
-      if (life && last) await last(life);
-      life?.end({ kind: 'stopped' });
+      if (life && unlink) await unlink(life);
+      life?.end({ kind: unlink ? 'unlinked' : 'stopped' });
       await done;
     },
   };

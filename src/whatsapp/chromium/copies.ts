@@ -32,7 +32,7 @@ export async function keepCopy(profileDir: string, now = Date.now()): Promise<vo
   const draft = `${dir}.copy.draft`;
   await rm(draft, { recursive: true, force: true });
   try {
-    for (const name of loginFiles) await copyTree(join(dir, name), join(draft, name));
+    await copyAll(loginFiles, dir, draft);
     await rename(draft, `${dir}.copy.${now}`);
   } catch (error) {
     // On a full disk, half a copy would only take room.
@@ -76,11 +76,17 @@ async function copiesOf(dir: string): Promise<{ path: string; at: number }[]> {
     .toSorted((a, b) => b.at - a.at);
 }
 
+/** Copies all at once: one after another, each would come back a turn of the event loop later. Nothing is on its way any more when it rejects. */
+async function copyAll(names: readonly string[], from: string, to: string): Promise<void> {
+  const copies = await Promise.allSettled(names.map((name) => copyTree(join(from, name), join(to, name))));
+  for (const copy of copies) if (copy.status === 'rejected') throw copy.reason;
+}
+
 async function copyTree(from: string, to: string): Promise<void> {
   const stats = await lstat(from).catch(() => null);
   if (stats?.isDirectory()) {
     await mkdir(to, { recursive: true });
-    for (const name of await readdir(from)) await copyTree(join(from, name), join(to, name));
+    await copyAll(await readdir(from), from, to);
   } else if (stats?.isFile()) {
     await mkdir(dirname(to), { recursive: true });
     await (from.endsWith('.ldb') ? linkOrCopy(from, to) : copyFile(from, to, constants.COPYFILE_FICLONE));
