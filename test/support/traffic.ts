@@ -32,7 +32,7 @@ const settleMs = 180_000;
 
 /** Messages that go both ways. */
 export interface Traffic {
-  /** Resolves when there was something, and everything so far has arrived. */
+  /** Resolves when there was something, and everything so far has arrived, but for what the gateway says it cannot tell of. */
   caughtUp(): Promise<void>;
   /** Ends it, and waits until everything has arrived; then tells what became of it. */
   settle(): Promise<Tally>;
@@ -94,6 +94,12 @@ export function beginTraffic(
   const missing = () => absent([...accepted.keys()], arrived());
   const untold = () => absent([...written.values()].flat(), told());
 
+  /** What the gateway says of a message that was accepted. */
+  async function fateOf(message: string): Promise<{ text: string; status: string }> {
+    const { json } = await gateway.call('wap_bridge.api.whatsapp.message_status', { id: accepted.get(message) });
+    return { text: `${message}: ${json.status} ${json.reason ?? ''}`.trim(), status: json.status };
+  }
+
   async function stop(): Promise<void> {
     load.isOver = true;
     await Promise.all(loops);
@@ -105,8 +111,12 @@ export function beginTraffic(
     async caughtUp() {
       await until('messages go both ways', () => accepted.size > 0 && wrote() > 0);
       const [outs, ins] = [[...accepted.keys()], [...written.values()].flat()];
-      const isThrough = () => absent(outs, arrived()).length + absent(ins, told()).length === 0;
-      await until('what was written has arrived', isThrough, settleMs, lookEveryMs);
+      const isThrough = async () => {
+        if (absent(ins, told()).length > 0) return false;
+        for (const text of absent(outs, arrived())) if ((await fateOf(text)).status !== 'uncertain') return false;
+        return true;
+      };
+      await until('what was written has arrived, or is given up', isThrough, settleMs, lookEveryMs);
     },
     stop,
     async settle() {
@@ -114,10 +124,7 @@ export function beginTraffic(
       const isThrough = () => missing().length + untold().length === 0;
       await until('everything has arrived', isThrough, settleMs, lookEveryMs).catch(() => undefined);
       const statuses: { text: string; status: string }[] = [];
-      for (const text of missing()) {
-        const { json } = await gateway.call('wap_bridge.api.whatsapp.message_status', { id: accepted.get(text) });
-        statuses.push({ text: `${text}: ${json.status} ${json.reason ?? ''}`.trim(), status: json.status });
-      }
+      for (const text of missing()) statuses.push(await fateOf(text));
       const [lost, uncertain] = [false, true].map((isUncertain) =>
         statuses.filter(({ status }) => (status === 'uncertain') === isUncertain).map(({ text }) => text),
       );
