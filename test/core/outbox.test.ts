@@ -1,19 +1,17 @@
-import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createOutbox, type Outbox } from '../../src/core/outbox.ts';
+import type { Outbox } from '../../src/core/outbox.ts';
 import type { OutgoingContent } from '../../src/model/content.ts';
 import type { NewEvent } from '../../src/model/events.ts';
 import type { Instance } from '../../src/model/instance.ts';
 import { type Message, priorities } from '../../src/model/message.ts';
-import { createMessageDueStore } from '../../src/store/message-due.ts';
 import { createMessageStore, type MessageStore } from '../../src/store/messages.ts';
 import type { ClientMessage } from '../../src/whatsapp/client.ts';
 import { announcerInto } from '../support/announcer.ts';
-import { accepted, createScriptedClient, type ScriptedClient } from '../support/client.ts';
+import { accepted, type ScriptedClient } from '../support/client.ts';
 import { createTestClock, type TestClock, until } from '../support/clock.ts';
 import { forEachDatabaseAndRepeated, type TestDatabase } from '../support/database.ts';
 import { buildInstance, buildMessage } from '../support/factories.ts';
-import { nothingWithdrawn } from '../support/journal.ts';
+import { startOutbox } from '../support/outbox.ts';
 
 forEachDatabaseAndRepeated((open) => {
   let opened: TestDatabase;
@@ -32,7 +30,7 @@ forEachDatabaseAndRepeated((open) => {
     clock = createTestClock();
     events = [];
     held = new Set();
-    ({ outbox, client } = startOutbox());
+    start();
   });
 
   afterEach(async () => {
@@ -40,20 +38,9 @@ forEachDatabaseAndRepeated((open) => {
     await opened.drop();
   });
 
-  function startOutbox(): { outbox: Outbox; client: ScriptedClient } {
-    const made = createOutbox({
-      database: opened.database,
-      messages,
-      due: createMessageDueStore(opened.database),
-      ...nothingWithdrawn,
-      announcer: announcerInto(events),
-      readBase64: async () => 'QUJD',
-      held: () => held,
-      clock,
-      log: pino({ level: 'silent' }),
-      retryDelayMs: 20,
-    });
-    return { outbox: made, client: createScriptedClient((outcomes) => made.onSent(instance.id, outcomes)) };
+  function start(): void {
+    const parts = { messages, announcer: announcerInto(events), held: () => held, clock };
+    ({ outbox, client } = startOutbox(opened.database, instance, parts));
   }
 
   async function add(patch: Partial<Message> = {}): Promise<Message> {
@@ -185,7 +172,7 @@ forEachDatabaseAndRepeated((open) => {
     const stored = await add({ state: 'sending', attempts: 1 });
     await outbox.close();
 
-    ({ outbox, client } = startOutbox());
+    start();
     client.stored.set(stored.waId, { waId: stored.waId, waKey: stored.waKey, ack: 2 });
     await outbox.instanceReady(instance.id, client);
     await until(
@@ -286,9 +273,10 @@ forEachDatabaseAndRepeated((open) => {
   it('puts an interrupted message that the page cannot send back, unless the page has it', async () => {
     const lost = await add({ state: 'sending', attempts: 1, content: picture });
     const known = await add({ state: 'sending', attempts: 1, content: picture });
+    await outbox.close();
+    start();
     const { waId, waKey } = known;
     client.stored.set(waId, { waId, waKey, ack: 2 });
-    ({ outbox } = startOutbox());
     held = new Set(['image']);
     await outbox.instanceReady(instance.id, client);
     await until('the one is found', async () => (await stateOf(known)) === 'delivered');

@@ -1,8 +1,7 @@
-import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createIdempotency } from '../../src/core/idempotency.ts';
 import { createMessages, type Messages, type SendInput } from '../../src/core/messages.ts';
-import { createOutbox, type Outbox } from '../../src/core/outbox.ts';
+import type { Outbox } from '../../src/core/outbox.ts';
 import type { NewEvent } from '../../src/model/events.ts';
 import { createIdSource } from '../../src/model/ids.ts';
 import type { Instance } from '../../src/model/instance.ts';
@@ -13,12 +12,12 @@ import { createInstanceStore } from '../../src/store/instances.ts';
 import { createMessageDueStore } from '../../src/store/message-due.ts';
 import { createMessageStore, type MessageStore } from '../../src/store/messages.ts';
 import { announcerInto } from '../support/announcer.ts';
-import { accepted, createScriptedClient, type ScriptedClient } from '../support/client.ts';
+import { accepted, type ScriptedClient } from '../support/client.ts';
 import { createTestClock, type TestClock, until } from '../support/clock.ts';
 import { forEachDatabaseAndRepeated, type TestDatabase } from '../support/database.ts';
 import { fullScans } from '../support/explain.ts';
 import { buildInstance, buildMessage } from '../support/factories.ts';
-import { nothingWithdrawn } from '../support/journal.ts';
+import { startOutbox } from '../support/outbox.ts';
 
 const hourMs = 3_600_000;
 
@@ -51,19 +50,8 @@ forEachDatabaseAndRepeated((open) => {
   /** A gateway's sending side, as it is after a start on the same database. */
   function start(): void {
     const { database } = opened;
-    const made = createOutbox({
-      database,
-      messages: store,
-      due: createMessageDueStore(database),
-      ...nothingWithdrawn,
-      announcer: announcerInto(events),
-      readBase64: async () => 'QUJD',
-      clock,
-      log: pino({ level: 'silent' }),
-      retryDelayMs: 20,
-    });
-    outbox = made;
-    client = createScriptedClient((outcomes) => made.onSent(instance.id, outcomes));
+    const parts = { messages: store, announcer: announcerInto(events), clock };
+    ({ outbox, client } = startOutbox(database, instance, parts));
     messages = createMessages({
       features: { require: async () => undefined, missing: () => null },
       database,

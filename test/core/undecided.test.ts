@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createIdempotency } from '../../src/core/idempotency.ts';
 import { createInbox } from '../../src/core/inbox.ts';
 import { createMessages, type SendInput } from '../../src/core/messages.ts';
-import { createOutbox, type Outbox } from '../../src/core/outbox.ts';
+import type { Outbox } from '../../src/core/outbox.ts';
 import { openWithdrawalJournal } from '../../src/core/withdrawal-journal.ts';
 import { GatewayError, toGatewayError } from '../../src/model/errors.ts';
 import type { NewEvent } from '../../src/model/events.ts';
@@ -16,14 +16,14 @@ import { accountCaller } from '../../src/model/token.ts';
 import { createIdempotencyStore } from '../../src/store/idempotency.ts';
 import { createInstanceStore } from '../../src/store/instances.ts';
 import { createLidStore } from '../../src/store/lids.ts';
-import { createMessageDueStore } from '../../src/store/message-due.ts';
 import { createMessageStore, type MessageStore } from '../../src/store/messages.ts';
 import { announcerInto } from '../support/announcer.ts';
-import { createScriptedClient, type ScriptedClient } from '../support/client.ts';
+import type { ScriptedClient } from '../support/client.ts';
 import { createTestClock, type TestClock, until } from '../support/clock.ts';
 import { forEachDatabase, type TestDatabase } from '../support/database.ts';
 import { buildInstance, buildMessage, buildReceived, newId } from '../support/factories.ts';
 import { losing, type LosingDatabase } from '../support/losing.ts';
+import { startOutbox } from '../support/outbox.ts';
 
 /** The database is lost while it commits: it happened all the same, or it did not. */
 forEachDatabase((open) => {
@@ -60,20 +60,14 @@ forEachDatabase((open) => {
 
   /** A gateway's sending side, as it is after a start on the same database and data folder. */
   async function startGateway(): Promise<void> {
-    const made = createOutbox({
-      database,
+    ({ outbox, client } = startOutbox(database, instance, {
       messages: store,
-      due: createMessageDueStore(database),
       idempotency: createIdempotency({ store: createIdempotencyStore(database), clock }),
       journal: await openWithdrawalJournal({ dataDir, log }),
       announcer: announcerInto(events),
       readBase64: () => readBase64(),
       clock,
-      log,
-      retryDelayMs: 20,
-    });
-    outbox = made;
-    client = createScriptedClient((outcomes) => made.onSent(instance.id, outcomes));
+    }));
   }
 
   const sentIds = () => client.sent.map(({ waId }) => waId);

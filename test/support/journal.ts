@@ -7,6 +7,3 @@ export const forgetfulJournal: WithdrawalJournal = {
   settle: () => undefined,
   close: () => undefined,
 };
-
-/** What an outbox takes things back with, for tests in which there is nothing to take back. */
-export const nothingWithdrawn = { journal: forgetfulJournal, idempotency: { forget: () => Promise.resolve() } };

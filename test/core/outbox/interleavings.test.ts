@@ -1,17 +1,15 @@
-import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createOutbox, type Outbox } from '../../../src/core/outbox.ts';
+import type { Outbox } from '../../../src/core/outbox.ts';
 import type { NewEvent } from '../../../src/model/events.ts';
 import type { Instance } from '../../../src/model/instance.ts';
 import type { Message } from '../../../src/model/message.ts';
-import { createMessageDueStore } from '../../../src/store/message-due.ts';
 import { createMessageStore, type MessageStore } from '../../../src/store/messages.ts';
 import { announcerInto } from '../../support/announcer.ts';
-import { createScriptedClient, type ScriptedClient } from '../../support/client.ts';
+import type { ScriptedClient } from '../../support/client.ts';
 import { createTestClock, until } from '../../support/clock.ts';
 import { forEachDatabase, type TestDatabase } from '../../support/database.ts';
 import { buildInstance, buildMessage } from '../../support/factories.ts';
-import { nothingWithdrawn } from '../../support/journal.ts';
+import { startOutbox } from '../../support/outbox.ts';
 
 /** What happens between two steps that belong together. */
 forEachDatabase((open) => {
@@ -30,24 +28,15 @@ forEachDatabase((open) => {
     events = [];
     sleeps = 0;
     const clock = createTestClock();
-    outbox = createOutbox({
-      database: opened.database,
-      messages,
-      due: createMessageDueStore(opened.database),
-      ...nothingWithdrawn,
-      announcer: announcerInto(events),
-      readBase64: async () => 'QUJD',
-      clock: {
-        ...clock,
-        sleep(ms) {
-          sleeps += 1;
-          return clock.sleep(ms);
-        },
+    const counting = {
+      ...clock,
+      sleep(ms: number) {
+        sleeps += 1;
+        return clock.sleep(ms);
       },
-      log: pino({ level: 'silent' }),
-      retryDelayMs: 20,
-    });
-    client = createScriptedClient((outcomes) => outbox.onSent(instance.id, outcomes));
+    };
+    const parts = { messages, announcer: announcerInto(events), clock: counting };
+    ({ outbox, client } = startOutbox(opened.database, instance, parts));
   });
 
   afterEach(async () => {

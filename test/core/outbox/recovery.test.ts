@@ -1,16 +1,13 @@
-import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createOutbox, type Outbox } from '../../../src/core/outbox.ts';
+import type { Outbox } from '../../../src/core/outbox.ts';
 import type { Instance } from '../../../src/model/instance.ts';
 import type { Message } from '../../../src/model/message.ts';
-import { createMessageDueStore } from '../../../src/store/message-due.ts';
 import { createMessageStore, type MessageStore } from '../../../src/store/messages.ts';
-import { announcerInto } from '../../support/announcer.ts';
-import { accepted, createScriptedClient, type ScriptedClient } from '../../support/client.ts';
-import { createTestClock, until } from '../../support/clock.ts';
+import { accepted, type ScriptedClient } from '../../support/client.ts';
+import { until } from '../../support/clock.ts';
 import { forEachDatabaseAndRepeated, type TestDatabase } from '../../support/database.ts';
 import { buildInstance, buildMessage } from '../../support/factories.ts';
-import { nothingWithdrawn } from '../../support/journal.ts';
+import { startOutbox } from '../../support/outbox.ts';
 
 /** Messages that were on their way when a page or the gateway ended, again and again. */
 forEachDatabaseAndRepeated((open) => {
@@ -34,20 +31,7 @@ forEachDatabaseAndRepeated((open) => {
 
   /** Starts a gateway with a page that never answers. */
   function begin({ steadyMs = Infinity }: { steadyMs?: number } = {}): void {
-    outbox = createOutbox({
-      database: opened.database,
-      messages,
-      due: createMessageDueStore(opened.database),
-      ...nothingWithdrawn,
-      announcer: announcerInto([]),
-      readBase64: async () => 'QUJD',
-      clock: createTestClock(),
-      log: pino({ level: 'silent' }),
-      retryDelayMs: 1,
-      steadyMs,
-    });
-    const { onSent } = outbox;
-    client = createScriptedClient((outcomes) => onSent(instance.id, outcomes));
+    ({ outbox, client } = startOutbox(opened.database, instance, { retryDelayMs: 1, steadyMs }));
     client.answer = () => 'silence';
   }
 
