@@ -26,7 +26,8 @@ forEachDatabase((open, engine) => {
       proxy = await startStallingProxy({ host: url.hostname, port: Number(url.port) });
       url.port = String(proxy.port);
       dataDir = await mkdtemp(join(tmpdir(), 'wapbridge-refused-'));
-      gateway = await start(url.href);
+      // Short enough to be refused soon, long enough for a start on a busy machine.
+      gateway = await start(url.href, { DATABASE_TIMEOUT_MS: '5000' });
       instanceId = await linkNew(gateway, own);
     });
     afterEach(async () => {
@@ -37,13 +38,8 @@ forEachDatabase((open, engine) => {
       await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
     });
 
-    const start = async (databaseUrl: string) =>
-      spawnGateway({
-        PORT: await freePort(),
-        DATA_DIR: dataDir,
-        DATABASE_URL: databaseUrl,
-        DATABASE_TIMEOUT_MS: '1500',
-      });
+    const start = async (databaseUrl: string, env: Record<string, string> = {}) =>
+      spawnGateway({ PORT: await freePort(), DATA_DIR: dataDir, DATABASE_URL: databaseUrl, ...env });
     const call = (method: string, body: Record<string, unknown>) => gateway!.call(`wap_bridge.api.${method}`, body);
     const send = (message: string) =>
       call('whatsapp.erpnext_notification_gateway', { instance_id: instanceId, to_number: friend, message });
