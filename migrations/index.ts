@@ -9,6 +9,7 @@ import * as selfTest from './20261121153000_self_test.ts';
 import * as messageChanges from './20261121154000_message_changes.ts';
 import * as instanceHistory from './20261121155000_instance_history.ts';
 import * as webhookRetrySchedule from './20261121156000_webhook_retry_schedule.ts';
+import * as gatewayClaim from './20261121157000_gateway_claim.ts';
 
 /** One schema change. */
 export interface Migration {
@@ -31,4 +32,5 @@ export const migrations: readonly { name: string; migration: Migration }[] = [
   { name: '20261121154000_message_changes', migration: messageChanges },
   { name: '20261121155000_instance_history', migration: instanceHistory },
   { name: '20261121156000_webhook_retry_schedule', migration: webhookRetrySchedule },
+  { name: '20261121157000_gateway_claim', migration: gatewayClaim },
 ];

@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import type { Logger } from 'pino';
 import { type AppCore, buildCore } from './app/core.ts';
+import { createDatabaseClaim } from './app/database-claim.ts';
 import { buildHttp } from './app/http.ts';
 import { buildWhatsApp } from './app/whatsapp.ts';
 import type { Config } from './settings.ts';
@@ -16,6 +17,7 @@ import { createIdSource } from './model/ids.ts';
 import { type Clock, systemClock, withTimeout } from './model/time.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { createDatabase } from './store/database.ts';
+import { createGatewayClaimStore } from './store/gateway-claim.ts';
 import { createStatsStore } from './store/stats.ts';
 import { version } from './version.ts';
 import { killOrphans, lockDataDir } from './whatsapp/chromium/profile.ts';
@@ -40,6 +42,8 @@ interface AppOptions {
   supervision?: Partial<SupervisionLimits>;
   /** How long the end may take before what still hangs, mostly on a database that is away, is left alone. Default 20 s. */
   closeMs?: number;
+  /** Hears that another gateway has taken the database: this one must be closed. */
+  replaced?: () => void;
 }
 
 const httpGraceMs = 3_000;
@@ -54,6 +58,7 @@ export async function createApp({
   random = Math.random,
   supervision,
   closeMs = 20_000,
+  replaced = () => undefined,
 }: AppOptions): Promise<App> {
   const closers: (() => Promise<unknown>)[] = [];
   /** Parts are closed in reverse order; one that fails or hangs does not keep the others open. */
@@ -89,6 +94,15 @@ export async function createApp({
       lost: journal.left.map(({ connection }) => connection),
     });
     closers.push(() => plainDatabase.close());
+    const claim = createDatabaseClaim({
+      store: createGatewayClaimStore(plainDatabase),
+      holder: newId(),
+      dataDir: config.dataDir,
+      lost: replaced,
+      clock,
+      log,
+    });
+    closers.push(() => claim.release());
 
     // It ends before the database: calls that have begun are still answered.
     let listener: RequestListener = (_, response) =>
@@ -109,8 +123,11 @@ export async function createApp({
       withProcess: config.metricsToken !== null,
     });
     const database = metrics.watchDatabase(plainDatabase);
+    // Before the schema is touched on which another works.
+    await claim.assertFree();
     if (config.migrateAtStart) await database.migrate();
     else await database.assertMigrated();
+    await claim.take();
 
     const whatsapp = await buildWhatsApp(config);
     const { sandbox } = whatsapp;

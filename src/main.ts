@@ -8,7 +8,7 @@ import { endOnSignals } from './signals.ts';
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog(config.logLevel, undefined, config.logFormat);
-  const app = await createApp({ config, log });
+  const app = await createApp({ config, log, replaced: () => process.kill(process.pid, 'SIGTERM') });
   endOnSignals({ log, close: () => app.close() });
   log.info({ url: app.url, sandbox: config.sandbox }, 'gateway is listening');
 }

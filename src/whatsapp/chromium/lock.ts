@@ -64,7 +64,7 @@ export async function holderOf(path: string): Promise<LockOwner | null> {
   if (last === undefined) return null;
   const owner = await readOwner(fileOf(path, last));
   if (owner === 'released' || owner === 'unreadable') return null;
-  return isNeighbour(owner, thisProcess()) && isGone(owner) ? null : owner;
+  return livesHere(owner) === false ? null : owner;
 }
 
 /** Returns who this process is, as its locks say. */
@@ -162,16 +162,20 @@ async function refuseWhileHeld(file: string, self: LockOwner, options: LockOptio
     if (holder === 'unreadable') {
       // Its maker stands between making and writing it, or died there.
       if (ageMs > halfWrittenMs) return;
-    } else if (isNeighbour(holder, self)) {
-      if (isGone(holder)) return;
-      throw new Error(options.refusal(holder, file));
     } else {
+      const lives = livesHere(holder, self);
+      if (lives === false) return;
       // Another machine or container: its pids say nothing here. It is alive when it touches its lock while we look.
-      if (beat !== firstBeat) throw new Error(options.refusal(holder, file));
+      if (lives || beat !== firstBeat) throw new Error(options.refusal(holder, file));
       if (ageMs > (options.heartbeatMs ?? heartbeatMs) * missedHeartbeats) return;
     }
     await sleep(Math.min(200, options.heartbeatMs ?? heartbeatMs));
   }
+}
+
+/** Tells whether a process lives; null when it is of another machine or container, where its pid says nothing. */
+export function livesHere(holder: LockOwner, self = thisProcess()): boolean | null {
+  return isNeighbour(holder, self) ? !isGone(holder) : null;
 }
 
 /** Only there does its pid mean anything to us. */
