@@ -9,7 +9,7 @@ type LogFormat = 'json' | 'pretty';
  * instance has `instance`, what is about a message `message` (its bare WhatsApp id), what belongs to a call `requestId`.
  */
 export function createLog(level: string, destination?: DestinationStream, format: LogFormat = 'json'): Logger {
-  const stream = format === 'pretty' ? pretty(destination ?? process.stdout) : destination;
+  const out = destination ?? standardOutput();
   return pino(
     {
       level,
@@ -20,8 +20,20 @@ export function createLog(level: string, destination?: DestinationStream, format
         censor: '[redacted]',
       },
     },
-    ...(stream ? [stream] : []),
+    format === 'pretty' ? pretty(out) : out,
   );
+}
+
+const mostWaitingBytes = 1024 * 1024;
+
+/**
+ * A full disk, or a terminal that has gone, must neither keep the gateway from its work nor from its end: lines that cannot be written
+ * wait for the next try, up to 1 MiB, and are dropped above it.
+ */
+function standardOutput(): DestinationStream {
+  const stream = pino.destination({ dest: 1, sync: true, maxLength: mostWaitingBytes });
+  stream.on('error', () => undefined);
+  return stream;
 }
 
 function pretty(destination: DestinationStream): DestinationStream {

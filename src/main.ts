@@ -4,7 +4,7 @@ import { createLog } from './log.ts';
 import { reasonOf } from './model/errors.ts';
 import { endOnSignals } from './signals.ts';
 
-/** Starts the gateway from its environment and ends it on SIGINT or SIGTERM. */
+/** Starts the gateway from its environment and ends it on SIGINT, SIGTERM or SIGHUP. */
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog(config.logLevel, undefined, config.logFormat);

@@ -1,4 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -35,7 +37,7 @@ async function linked(dataDir: string): Promise<GatewayProcess> {
   return gateway;
 }
 
-it.each(['SIGINT', 'SIGTERM'] as const)(
+it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   'ends cleanly at %s, also when it comes twice at once as through npm, leaving no browser',
   async (signal) => {
     const dataDir = await mkdtemp(join(tmpdir(), 'wapbridge-signal-'));
@@ -100,5 +102,29 @@ it('leaves no browser behind when it is killed', async () => {
   const gateway = await linked(dataDir);
   await gateway.kill('SIGKILL');
   await until('the browser has ended', () => browsersIn(dataDir).length === 0);
+  await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
+});
+
+it('works, and ends at SIGTERM, while nothing can be logged because the disk is full', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'wapbridge-signal-'));
+  const full = await open('/dev/full', 'w');
+  const env = { ...process.env, SANDBOX: 'true', DATA_DIR: dataDir, DATABASE_URL: `sqlite:${join(dataDir, 'db')}` };
+  for (const LOG_FORMAT of ['json', 'pretty']) {
+    const port = await freePort();
+    const gateway = spawn(process.execPath, ['dist/src/main.js'], {
+      env: { ...env, PORT: port, LOG_FORMAT },
+      stdio: ['ignore', full.fd, 'ignore'],
+    });
+    const ended = once(gateway, 'exit');
+    await until('it answers', () =>
+      fetch(`http://127.0.0.1:${port}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    );
+    gateway.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+  }
+  await full.close();
   await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
 });
