@@ -19,6 +19,8 @@ const loginFiles = [
   'Default/WebStorage',
 ];
 
+/** As Chromium's own folders have it: who reads a login has the number. */
+const ownerOnly = 0o700;
 const kept = 2;
 /** An older copy knows too little of the talks since: WhatsApp would see a device that fell back in time. */
 const maxAgeMs = 14 * 86_400_000;
@@ -85,10 +87,10 @@ async function copyAll(names: readonly string[], from: string, to: string): Prom
 async function copyTree(from: string, to: string): Promise<void> {
   const stats = await lstat(from).catch(() => null);
   if (stats?.isDirectory()) {
-    await mkdir(to, { recursive: true });
+    await mkdir(to, { recursive: true, mode: ownerOnly });
     await copyAll(await readdir(from), from, to);
   } else if (stats?.isFile()) {
-    await mkdir(dirname(to), { recursive: true });
+    await mkdir(dirname(to), { recursive: true, mode: ownerOnly });
     await (from.endsWith('.ldb') ? linkOrCopy(from, to) : copyFile(from, to, constants.COPYFILE_FICLONE));
   }
 }

@@ -40,6 +40,12 @@ it('copies what holds the login and nothing else; tables are shared, what may ch
   expect(await readFile(join(copy, database, '000006.log'), 'utf8')).toBe('log');
 });
 
+it('keeps copies from other users, as Chromium does with the profile', async () => {
+  await keepCopy(profile, 1);
+  for (const folder of ['', 'Default', database])
+    expect((await stat(join(`${profile}.copy.1`, folder))).mode & 0o777).toBe(0o700);
+});
+
 it('uses the latest copy first and each once', async () => {
   for (const at of [1, 2, 3]) {
     await write('Default/Cookies', `cookies ${at}`);
