@@ -99,6 +99,9 @@ it('says that the proxy does not answer', async () => {
   const live: WebPage = { version: null, cacheDir: null };
   await expect(start(`http://127.0.0.1:${gone.port}`, live).started).rejects.toMatchObject({
     code: 'proxy_unreachable',
+    message: expect.stringMatching(
+      /^The proxy of this instance does not answer.* \(net::ERR_PROXY_CONNECTION_FAILED at/,
+    ),
   });
   await client!.stop(5_000);
   await expect(start(`socks5://${login}@127.0.0.1:${gone.port}`, live).started).rejects.toMatchObject({

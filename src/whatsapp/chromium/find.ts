@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { posix, win32 } from 'node:path';
 
@@ -16,7 +16,8 @@ export interface FoundBrowser {
 
 /** The file system as `findBrowser` asks it; passed in by tests. */
 export interface FileLookup {
-  exists(path: string): boolean;
+  /** A file that may be run. */
+  isProgram(path: string): boolean;
   /** Names in a folder; none when it is not there. */
   list(path: string): string[];
 }
@@ -33,14 +34,14 @@ interface FindOptions {
 /**
  * Returns the browser to use, the leanest kind first: `CHROMIUM_PATH`, else a headless shell, else Chromium, else Chrome,
  * each in its usual places and then in puppeteer's cache (newest first). Null when there is none.
- * @throws Error when `chromiumPath` is given and names no file
+ * @throws Error when `chromiumPath` is given and names no program
  */
 export function findBrowser(options: FindOptions = {}): FoundBrowser | null {
   const { chromiumPath = null, platform = process.platform, homeDir = homedir(), files = machineFiles } = options;
   if (chromiumPath !== null) return namedBrowser(chromiumPath, files);
 
   for (const kind of kinds) {
-    const path = places(platform, homeDir)[kind].find((candidate) => files.exists(candidate));
+    const path = places(platform, homeDir)[kind].find((candidate) => files.isProgram(candidate));
     if (path !== undefined) return { path: resolveWrapper(path, files), kind };
     const cached = cachedBrowser(kind, { platform, homeDir, files });
     if (cached) return cached;
@@ -56,7 +57,7 @@ export function headlessMode(kind: BrowserKind): 'shell' | true {
 const kinds = ['shell', 'chromium', 'chrome'] as const satisfies BrowserKind[];
 
 function namedBrowser(path: string, files: FileLookup): FoundBrowser {
-  if (!files.exists(path)) throw new Error(`CHROMIUM_PATH names ${path}, and there is no such file`);
+  if (!files.isProgram(path)) throw new Error(`CHROMIUM_PATH names ${path}, which is no program that can be run`);
   return { path: resolveWrapper(path, files), kind: kindOf(path) };
 }
 
@@ -77,7 +78,7 @@ const wrappers: Record<string, string> = {
 
 function resolveWrapper(path: string, files: FileLookup): string {
   const binary = wrappers[path];
-  return binary !== undefined && files.exists(binary) ? binary : path;
+  return binary !== undefined && files.isProgram(binary) ? binary : path;
 }
 
 type Places = Record<BrowserKind, string[]>;
@@ -144,7 +145,7 @@ function cachedBrowser(kind: BrowserKind, { platform, homeDir, files }: CacheLoo
   for (const { name, version } of newestFirst(files.list(root)))
     for (const folder of files.list(path.join(root, name))) {
       const executable = path.join(root, name, folder, product.executable(platform));
-      if (files.exists(executable)) return { path: executable, kind, version };
+      if (files.isProgram(executable)) return { path: executable, kind, version };
     }
   return null;
 }
@@ -179,6 +180,15 @@ function newestFirst(names: string[]): { name: string; version: string }[] {
 }
 
 const machineFiles: FileLookup = {
-  exists: (path) => existsSync(path),
+  isProgram,
   list: (path) => (existsSync(path) ? readdirSync(path) : []),
 };
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { launch } from 'puppeteer';
+import { actionTable } from '../../model/action.ts';
 import { reasonOf } from '../../model/errors.ts';
 import { withTimeout } from '../../model/time.ts';
 import { ClientError } from '../client.ts';
@@ -56,7 +57,7 @@ export function createLauncher(input: {
         handleSIGHUP: false,
         ...(signal ? { signal } : {}),
       }).catch((error: unknown) => {
-        throw new ClientError('browser_failed', reasonOf(error), { cause: error });
+        throw new ClientError('browser_failed', `${actionTable.browser_failed} (${reasonOf(error)})`, { cause: error });
       });
       const pid = browser.process()?.pid;
       return {

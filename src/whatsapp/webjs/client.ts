@@ -1,4 +1,5 @@
 import type { Browser, Page } from 'puppeteer';
+import { actionTable } from '../../model/action.ts';
 import { GatewayError, reasonOf } from '../../model/errors.ts';
 import { type SelfTest, features, sameFindings } from '../../model/features.ts';
 import { parseJid } from '../../model/jid.ts';
@@ -289,7 +290,8 @@ const proxyErrors = /net::ERR_(PROXY|TUNNEL_CONNECTION|SOCKS_CONNECTION|UNEXPECT
 /** Says what a person can do about a page that did not open. */
 function openError(error: unknown): unknown {
   const text = reasonOf(error);
-  if (proxyErrors.test(text)) return new ClientError('proxy_unreachable', text, { cause: error });
+  if (proxyErrors.test(text))
+    return new ClientError('proxy_unreachable', `${actionTable.proxy_unreachable} (${text})`, { cause: error });
   return error;
 }
 

@@ -38,7 +38,7 @@ describe('findBrowser', () => {
     expect(find([script], { chromiumPath: script })).toEqual({ path: script, kind: 'shell' });
   });
 
-  it('uses CHROMIUM_PATH and nothing else, and says so when it names no file', () => {
+  it('uses CHROMIUM_PATH and nothing else, and says so when it names no program', () => {
     expect(
       find(['/opt/my/chrome', '/usr/lib/chromium/chromium-headless-shell'], { chromiumPath: '/opt/my/chrome' }),
     ).toEqual({
@@ -46,14 +46,16 @@ describe('findBrowser', () => {
       kind: 'chrome',
     });
     expect(() => find(['/usr/bin/chromium'], { chromiumPath: '/opt/none' })).toThrow(
-      'CHROMIUM_PATH names /opt/none, and there is no such file',
+      'CHROMIUM_PATH names /opt/none, which is no program that can be run',
     );
+    for (const path of ['/etc/passwd', '/tmp'])
+      expect(() => findBrowser({ chromiumPath: path })).toThrow(`CHROMIUM_PATH names ${path}, which is no program`);
   });
 });
 
 function fakeFiles(paths: string[]): FileLookup {
   return {
-    exists: (path) => paths.includes(path),
+    isProgram: (path) => paths.includes(path),
     list(folder) {
       const inside = paths
         .filter((path) => path.startsWith(`${folder}/`))
