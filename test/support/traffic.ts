@@ -116,7 +116,13 @@ export function beginTraffic(
         for (const text of absent(outs, arrived())) if ((await fateOf(text)).status !== 'uncertain') return false;
         return true;
       };
-      await until('what was written has arrived, or is given up', isThrough, settleMs, lookEveryMs);
+      await until('what was written has arrived, or is given up', isThrough, settleMs, lookEveryMs).catch(
+        async (error: unknown) => {
+          const fates = await Promise.all(absent(outs, arrived()).slice(0, 10).map(fateOf));
+          const missed = [...fates.map(({ text }) => text), ...absent(ins, told()).slice(0, 10)];
+          throw new Error(`missing: ${missed.join('; ')}`, { cause: error });
+        },
+      );
     },
     stop,
     async settle() {
