@@ -125,6 +125,7 @@ export function createMessages(deps: MessagesDeps): Messages {
     const expiresAt = ttlSeconds === undefined ? null : (sendAt ?? now) + ttlSeconds * 1000;
     const message = newOutgoing({ id: newId(), instance, chat, content, priority, state, sendAt, expiresAt, now });
     const { idempotency: request } = input;
+    const writing = outbox.writing(message.id);
     try {
       if (request)
         await database.transaction(async (trx) => {
@@ -133,6 +134,8 @@ export function createMessages(deps: MessagesDeps): Messages {
         });
       else await inserts.add(message);
     } catch (error) {
+      // Who saw the row knows that it is committed, whatever became of the answer.
+      if (writing.isTaken()) return { message: { ...message, state: 'sending' }, isRepeat: false };
       const connection = undecidedOn(error);
       const recorded = request ? { accountId: message.accountId, key: request.key, answer: message.id } : null;
       const withdrawn = connection && outbox.withdraw(message, { recorded, connection });
@@ -144,6 +147,8 @@ export function createMessages(deps: MessagesDeps): Messages {
       const first = await repeated(message.accountId, input.idempotency);
       if (first) return { message: first, isRepeat: true };
       throw error;
+    } finally {
+      writing.end();
     }
     outbox.added([message]);
     return { message, isRepeat: false };

@@ -30,10 +30,9 @@ export interface Outbox {
   added(messages: Message[]): void;
   /** Gives an admission back: the row was not written. */
   released(instanceId: string): void;
-  /**
-   * Takes back a message whose row may have been written all the same; resolves when that outlasts the gateway. One that is with
-   * the page already stays. @throws GatewayError outcome_unknown when it may not
-   */
+  /** A row is about to be written: until `end` tells whether the queue gave it to the page, and so has it, before its writer knew. */
+  writing(messageId: string): { isTaken(): boolean; end(): void };
+  /** Takes back a message whose row may have been written all the same; resolves when that outlasts the gateway. @throws GatewayError outcome_unknown when it may not */
   withdraw(message: Message, lost: Pick<WithdrawnMessage, 'recorded' | 'connection'>): Promise<void>;
   isWithdrawn(messageId: string): boolean;
   /** Cancels a message that has not begun to be sent; null when it has, or has ended. */
@@ -114,11 +113,26 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   /** How many undecided commits are dealt with. */
   let decided = database.undecided();
   const settling = createSettling();
+  /** Rows that are being written, and whether they were taken from the queue meanwhile. */
+  const written = new Map<string, { isTaken: boolean }>();
   const changes = createMessageChanges({ ...deps, ...(follower && { changed: follower.changed }) });
   const endings = createEndings({ changes, messages, due, settling, sendEnded, clock, log });
   const withdrawals = createWithdrawals(deps);
   const isWithdrawn = withdrawals.has;
-  const sending = createSending({ messages, lanes, endings, isWithdrawn, readBase64, clock, log, retryDelayMs });
+  const sending = createSending({
+    messages,
+    lanes,
+    endings,
+    isWithdrawn,
+    taken(messageId) {
+      const row = written.get(messageId);
+      if (row) row.isTaken = true;
+    },
+    readBase64,
+    clock,
+    log,
+    retryDelayMs,
+  });
   const timetable = createTimetable({
     due,
     write: changes.write,
@@ -264,8 +278,12 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     admit: lanes.admit,
     added,
     released: lanes.released,
+    writing(messageId) {
+      const row = { isTaken: false };
+      written.set(messageId, row);
+      return { isTaken: () => row.isTaken, end: () => void written.delete(messageId) };
+    },
     async withdraw(message, { recorded, connection }) {
-      if (lanes.of(message.instanceId).inFlight.has(message.waId)) return;
       await withdrawals.add({ kind: 'message', id: message.id, due: dueOf(message), recorded, connection });
     },
     isWithdrawn,

@@ -202,6 +202,21 @@ forEachDatabase((open) => {
       expect(client.sent).toEqual([]);
     });
 
+    it('that the page had before anybody knew that its commit was lost is not refused, and not sent again', async () => {
+      const send = sender();
+      let tell: () => void = () => undefined;
+      database.loseNext(1, true, { known: new Promise((resolve) => (tell = resolve)) });
+      const answer = send({ idempotency }).catch(codeOf);
+      await until('it is committed', async () => (await rows()).length === 1);
+      await outbox.instanceReady(instance.id, client);
+      await until('it is with the page', () => client.sent.length === 1);
+      tell();
+      expect(await answer).toMatchObject({ state: 'sending' });
+      await outbox.tick();
+      expect(await send({ idempotency })).toMatchObject({ state: 'accepted' });
+      expect(client.sent).toHaveLength(1);
+    });
+
     it('goes out once when it is asked for again with its key', async () => {
       const send = sender();
       await outbox.instanceReady(instance.id, client);

@@ -2,8 +2,11 @@ import type { Database } from '../../src/store/database.ts';
 
 /** A database that can be lost while it commits. */
 export interface LosingDatabase extends Database {
-  /** The next commits stay without an answer: they happen all the same, or do not. With `thenAway` nothing is written after them. */
-  loseNext(count: number, happened: boolean, options?: { thenAway: boolean }): void;
+  /**
+   * The next commits stay without an answer: they happen all the same, or do not. With `thenAway` nothing is written after them; with
+   * `known` that is known only when it resolves.
+   */
+  loseNext(count: number, happened: boolean, options?: { thenAway?: boolean; known?: Promise<void> }): void;
   comeBack(): void;
 }
 
@@ -22,22 +25,25 @@ export function losing(database: Database): LosingDatabase {
   let happens = false;
   let lost = 0;
   let goesAway = false;
+  let isKnown: Promise<void> | undefined;
 
   async function mayLose<T>(happening: () => Promise<T>, undone: () => Promise<unknown>): Promise<T> {
     if (left === 0 && goesAway) throw new Away('the database is away');
     if (left === 0) return happening();
     left -= 1;
     await (happens ? happening() : undone().catch(() => undefined));
+    await isKnown;
     lost += 1;
     throw new Lost('the database has not answered');
   }
 
   return {
     ...database,
-    loseNext(count, happened, { thenAway } = { thenAway: false }) {
+    loseNext(count, happened, { thenAway = false, known } = {}) {
       left = count;
       happens = happened;
       goesAway = thenAway;
+      isKnown = known;
     },
     comeBack: () => void (goesAway = false),
     undecided: () => lost,

@@ -29,6 +29,8 @@ interface SendingDeps {
   endings: Pick<Endings, 'accepted' | 'end'>;
   /** Tells what must not be sent any more. */
   isWithdrawn(messageId: string): boolean;
+  /** Hears what the page gets. */
+  taken(messageId: string): void;
   readBase64(mediaId: string): Promise<string>;
   clock: Pick<Clock, 'now' | 'sleep'>;
   log: Logger;
@@ -43,7 +45,7 @@ const mostErrors = 5;
 
 /** Returns the way over all instances. */
 export function createSending(deps: SendingDeps): Sending {
-  const { messages, lanes, endings, isWithdrawn, readBase64, clock, log, retryDelayMs } = deps;
+  const { messages, lanes, endings, isWithdrawn, taken, readBase64, clock, log, retryDelayMs } = deps;
   const handOver = createHandOver(readBase64, clock);
   const timers = new Set<NodeJS.Timeout>();
   let closed = false;
@@ -91,11 +93,12 @@ export function createSending(deps: SendingDeps): Sending {
     }
   }
 
-  async function dispatch(instanceId: string, taken: Message[]): Promise<void> {
+  async function dispatch(instanceId: string, given: Message[]): Promise<void> {
     const lane = lanes.of(instanceId);
     const client = lane.client;
-    const rows = taken.filter(({ id }) => !isWithdrawn(id));
+    const rows = given.filter(({ id }) => !isWithdrawn(id));
     for (const message of rows) {
+      taken(message.id);
       const errors = lane.inFlight.get(message.waId)?.errors ?? 0;
       lane.inFlight.set(message.waId, { message, errors, deadlineAt: Number.POSITIVE_INFINITY });
     }
