@@ -83,7 +83,7 @@ export function createInbox(deps: InboxDeps): Inbox {
   function laneOf(instanceId: string): Lane {
     let lane = lanes.get(instanceId);
     if (!lane) {
-      const past = createPast({ tell: (received) => take(instanceId, received), heard, limits });
+      const past = createPast({ tell: (received) => take(instanceId, received), heard, gaveUp, limits });
       lane = { pending: [], writing: null, chats: new Map(), unannounced: new Set(), past, newestAt: 0 };
       lanes.set(instanceId, lane);
     }
@@ -93,6 +93,14 @@ export function createInbox(deps: InboxDeps): Inbox {
       if (!isComplete)
         log.error({ instance: instanceId }, 'what was missed is not known: campaigns wait no longer for it');
       deps.heard?.(instanceId);
+    }
+
+    function gaveUp(failures: ReadonlyMap<Jid, unknown>): void {
+      const [error] = failures.values();
+      log.error(
+        { instance: instanceId, chats: [...failures.keys()], error: reasonOf(error) },
+        'the page cannot tell what was missed in these chats: it is asked no longer',
+      );
     }
   }
 

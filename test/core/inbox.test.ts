@@ -25,6 +25,7 @@ forEachDatabaseAndRepeated((open) => {
   let failing: number;
   /** How often it was heard that the past is known, or was waited for. */
   let heard: number;
+  let logged: { level: number; chats?: Jid[]; error?: string }[];
 
   beforeEach(async () => {
     opened = await open();
@@ -34,6 +35,7 @@ forEachDatabaseAndRepeated((open) => {
     events = [];
     failing = 0;
     heard = 0;
+    logged = [];
     inbox = startInbox();
   });
 
@@ -57,7 +59,7 @@ forEachDatabaseAndRepeated((open) => {
       limits,
       clock: createTestClock(),
       newId,
-      log: pino({ level: 'silent' }),
+      log: pino({}, { write: (line: string) => void logged.push(JSON.parse(line)) }),
     });
   }
 
@@ -262,6 +264,56 @@ forEachDatabaseAndRepeated((open) => {
       await inbox.catchUp(instance.id, client);
       expect(await texts(3)).toEqual(['j1', 'a1', 'a2']);
       expect(asked).toEqual([asha, juma, asha]);
+    });
+
+    describe('of one chat, ever', () => {
+      beforeEach(() => {
+        inbox = startInbox({ holdMs: 10, hearMs: 20 });
+        const { receivedSince } = client;
+        client.receivedSince = async (chat, since) => {
+          if (chat === asha) throw new Error('Its messages cannot be read');
+          return receivedSince(chat, since);
+        };
+        inbox.pageBegins(instance.id);
+      });
+
+      /** Asks until the campaigns wait no longer. */
+      async function askInVain(): Promise<void> {
+        await expect(inbox.catchUp(instance.id, client)).rejects.toThrow('did not tell of 1 chats');
+        await until('it has waited', () => inbox.hasHeard(instance.id));
+      }
+
+      it('gives it up after a while, says so once by its name, and goes on', async () => {
+        const before = await mark();
+        client.missed = [from(asha, 'a1', 1), from(juma, 'j1', 700)];
+        await askInVain();
+        expect(await mark()).toBe(before);
+        await inbox.catchUp(instance.id, client);
+        expect(logged.filter(({ chats }) => chats)).toMatchObject([
+          { level: 50, chats: [asha], error: 'Its messages cannot be read' },
+        ]);
+        expect(await mark()).toBe(client.missed[1]!.happenedAt);
+        const next = from(asha, 'a2', 800);
+        inbox.receive(instance.id, [next]);
+        expect(await texts(2)).toEqual(['j1', 'a2']);
+        await inbox.settled();
+        expect(await mark()).toBe(next.happenedAt);
+      });
+
+      it('gives nothing up when it tells of no chat at all', async () => {
+        const before = await mark();
+        client.missed = [from(asha, 'a1', 1)];
+        await askInVain();
+        await expect(inbox.catchUp(instance.id, client)).rejects.toThrow('did not tell of 1 chats');
+        expect(await mark()).toBe(before);
+      });
+
+      it('is given the whole time anew when the line was gone', async () => {
+        client.missed = [from(asha, 'a1', 1), from(juma, 'j1', 2)];
+        await askInVain();
+        inbox.pageGone(instance.id);
+        await expect(inbox.catchUp(instance.id, client)).rejects.toThrow('did not tell of 1 chats');
+      });
     });
 
     it('has a new page tell everything, and does not hear the one before any more', async () => {

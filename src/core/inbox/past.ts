@@ -19,7 +19,10 @@ export interface Past {
   leave(): void;
   /** Takes a message that must wait; false when it need not. */
   keeps(message: ReceivedMessage): boolean;
-  /** Has a page tell what is untold. @throws Error of a chat that it did not tell: the next call asks for it again */
+  /**
+   * Has a page tell what is untold. @throws Error of a chat that it did not tell: the next call asks for it again. When campaigns wait no
+   * longer, a page that told of others has been asked often enough for such a chat, and it is given up
+   */
   ask(page: PastOfPage): Promise<void>;
 }
 
@@ -51,14 +54,20 @@ export function createPast(deps: {
   tell(messages: ReceivedMessage[]): void;
   /** Hears that `isHeard` has become true. */
   heard(isComplete: boolean): void;
+  /** Hears of chats whose past stays unknown, each with what the page said. */
+  gaveUp(failures: ReadonlyMap<Jid, unknown>): void;
   limits: PastLimits;
 }): Past {
-  const { tell, heard, limits } = deps;
+  const { tell, heard, gaveUp, limits } = deps;
   /** Chats that are not told yet; null: which these are is not known. */
   let untold: Set<Jid> | null = null;
   let early: ReceivedMessage[] = [];
   let isTold = true;
   let isHeard = true;
+  /** Whether the page has told of a chat: one that tells of none may be mended by an update, and then tells everything. */
+  let isTelling = false;
+  /** Whether it was given all its time. */
+  let isOver = false;
   let hold: { over: Promise<void>; end(): void } | null = null;
   let turn = 0;
   let timers: NodeJS.Timeout[] = [];
@@ -67,6 +76,7 @@ export function createPast(deps: {
     turn += 1;
     timers.forEach(clearTimeout);
     timers = [];
+    isOver = false;
   }
 
   function begin(): void {
@@ -74,6 +84,7 @@ export function createPast(deps: {
     untold = null;
     isTold = false;
     isHeard = false;
+    isTelling = false;
     let end = (): void => undefined;
     const over = new Promise<void>((resolve) => (end = resolve));
     hold ??= { over, end };
@@ -104,13 +115,18 @@ export function createPast(deps: {
     if (isNews) heard(isComplete);
   }
 
+  function endPatience(): void {
+    isOver = true;
+    hear(false);
+  }
+
   async function ask(page: PastOfPage): Promise<void> {
     turn += 1;
     const mine = turn;
     const isMine = () => mine === turn;
     isTold = false;
     if (timers.length === 0)
-      timers = [setTimeout(release, limits.holdMs).unref(), setTimeout(() => hear(false), limits.hearMs).unref()];
+      timers = [setTimeout(release, limits.holdMs).unref(), setTimeout(endPatience, limits.hearMs).unref()];
 
     if (!untold) {
       const chats = new Set(await page.chats());
@@ -120,8 +136,9 @@ export function createPast(deps: {
     }
     const failures = await readAll(untold, page, isMine);
     if (!isMine()) return;
-    if (failures.length > 0)
-      throw new Error(`The page did not tell of ${failures.length} chats: ${reasonOf(failures[0])}`);
+    if (failures.size > 0 && isOver && isTelling) gaveUp(failures);
+    else if (failures.size > 0)
+      throw new Error(`The page did not tell of ${failures.size} chats: ${reasonOf([...failures.values()][0])}`);
     release();
     await page.written();
     if (!isMine()) return;
@@ -132,9 +149,9 @@ export function createPast(deps: {
   }
 
   /** Reads chats until all are told or have failed, returns the failures. */
-  async function readAll(chats: Set<Jid>, page: PastOfPage, isMine: () => boolean): Promise<unknown[]> {
+  async function readAll(chats: Set<Jid>, page: PastOfPage, isMine: () => boolean): Promise<Map<Jid, unknown>> {
     const left = new Set(chats);
-    const failures: unknown[] = [];
+    const failures = new Map<Jid, unknown>();
 
     /** Chats in which something waits come first. */
     function next(): Jid | undefined {
@@ -150,9 +167,10 @@ export function createPast(deps: {
           const received = await page.received(name);
           if (!isMine()) return;
           chats.delete(name);
+          isTelling = true;
           letGo((one) => one === name, received);
         } catch (error) {
-          failures.push(error);
+          failures.set(name, error);
         }
       }
     }
