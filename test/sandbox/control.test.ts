@@ -1,7 +1,7 @@
 import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Koa from 'koa';
-import { launch } from 'puppeteer';
+import { type Browser, launch } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Client } from 'whatsapp-web.js';
 import { createSandboxControl } from '../../src/sandbox/control.ts';
@@ -161,52 +161,53 @@ describe('the control of the sandbox', () => {
 });
 
 describe('the phone simulator', () => {
-  it('shows conversations as text and writes back as the other person', async () => {
-    await client.sendMessage(`${ANN}@c.us`, EVIL);
-    await call('receive', { instance_id: 'one', from: ANN, name: EVIL, text: EVIL });
-    const browser = await launch({
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launch({
       executablePath: browserPath,
       headless: browserPath.endsWith('headless-shell') ? 'shell' : true,
       pipe: true,
       args: ['--no-sandbox'],
       defaultViewport: { width: 1280, height: 800 },
     });
-    try {
-      const [page] = await browser.pages();
-      const errors: unknown[] = [];
-      page?.on('pageerror', (error) => errors.push(error));
-      page?.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
-      await page?.goto(`${base}/sandbox`);
-      await (await page?.waitForSelector('.chat'))?.click();
-      await page?.waitForFunction((text) => document.querySelector('#stream')?.textContent?.includes(text), {}, EVIL);
-      expect(await page?.title()).toBe('Phone simulator');
-      const coming = once(client, 'message');
-      await page?.type('#text', 'written back');
-      await page?.keyboard.press('Enter');
-      expect((await coming)[0]).toMatchObject({ body: 'written back' });
-      await page?.waitForFunction(() => document.querySelector('#stream')?.textContent?.includes('written back'));
-      page?.once('dialog', (dialog) => void dialog.accept('said better'));
-      await page?.$$eval('.bubble:last-child .acts button', ([react, edit]) => {
-        (react as HTMLElement).click();
-        (edit as HTMLElement).click();
-      });
-      await page?.waitForFunction(() =>
-        /said better.*👍.*edited/.test(document.querySelector('#stream')?.textContent ?? ''),
-      );
-      await page?.click('#own');
-      await page?.type('#text', 'from the phone itself');
-      await page?.keyboard.press('Enter');
-      await page?.waitForFunction(() =>
-        document.querySelector('.bubble.own:last-child')?.textContent?.includes('itself'),
-      );
-      await page?.$eval('.bubble:last-child .acts button:last-child', (remove) => (remove as HTMLElement).click());
-      await page?.waitForFunction(() => document.querySelector('.bubble:last-child')?.textContent?.includes('Deleted'));
-      const path = process.env['SIMULATOR_PICTURE'];
-      if (path) await page?.screenshot({ path: path as `${string}.png` });
-      expect(errors).toEqual([]);
-    } finally {
-      await browser.close();
-    }
+  });
+  afterAll(() => browser.close());
+
+  it('shows conversations as text and writes back as the other person', async () => {
+    await client.sendMessage(`${ANN}@c.us`, EVIL);
+    await call('receive', { instance_id: 'one', from: ANN, name: EVIL, text: EVIL });
+    const [page] = await browser.pages();
+    const errors: unknown[] = [];
+    page?.on('pageerror', (error) => errors.push(error));
+    page?.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+    await page?.goto(`${base}/sandbox`);
+    await (await page?.waitForSelector('.chat'))?.click();
+    await page?.waitForFunction((text) => document.querySelector('#stream')?.textContent?.includes(text), {}, EVIL);
+    expect(await page?.title()).toBe('Phone simulator');
+    const coming = once(client, 'message');
+    await page?.type('#text', 'written back');
+    await page?.keyboard.press('Enter');
+    expect((await coming)[0]).toMatchObject({ body: 'written back' });
+    await page?.waitForFunction(() => document.querySelector('#stream')?.textContent?.includes('written back'));
+    page?.once('dialog', (dialog) => void dialog.accept('said better'));
+    await page?.$$eval('.bubble:last-child .acts button', ([react, edit]) => {
+      (react as HTMLElement).click();
+      (edit as HTMLElement).click();
+    });
+    await page?.waitForFunction(() =>
+      /said better.*👍.*edited/.test(document.querySelector('#stream')?.textContent ?? ''),
+    );
+    await page?.click('#own');
+    await page?.type('#text', 'from the phone itself');
+    await page?.keyboard.press('Enter');
+    await page?.waitForFunction(() =>
+      document.querySelector('.bubble.own:last-child')?.textContent?.includes('itself'),
+    );
+    await page?.$eval('.bubble:last-child .acts button:last-child', (remove) => (remove as HTMLElement).click());
+    await page?.waitForFunction(() => document.querySelector('.bubble:last-child')?.textContent?.includes('Deleted'));
+    const path = process.env['SIMULATOR_PICTURE'];
+    if (path) await page?.screenshot({ path: path as `${string}.png` });
+    expect(errors).toEqual([]);
   });
 
   it('unlinks the device', async () => {
@@ -215,5 +216,16 @@ describe('the phone simulator', () => {
     await gone;
     expect(await call('unlink', { instance_id: 'one' })).toMatchObject({ status: 400 });
     await until(() => qr);
+  });
+
+  it('shows a newly linked phone without a name once, and that it has no messages yet', async () => {
+    const page = await browser.newPage();
+    const shows = (selector: string, text: string) =>
+      page.waitForFunction((at, wanted) => document.querySelector(at)?.textContent === wanted, {}, selector, text);
+    await page.goto(`${base}/sandbox`);
+    await shows('#chats', 'Link an instance to see its chats.');
+    await call('link', { instance_id: 'one', phone_number: '491700000009' });
+    await shows('.card > .quiet', '+491700000009');
+    await shows('#chats', 'No messages yet.');
   });
 });

@@ -73,7 +73,8 @@ export function runSimulator(
     const keys = [...new Set([...last.keys(), ...added])].toSorted(
       (one, other) => (last.get(other)?.at ?? Infinity) - (last.get(one)?.at ?? Infinity),
     );
-    draw('chats', [keys.map((key) => [key, last.get(key)?.id, last.get(key)?.changed_at, titleOf(key)]), chat], () =>
+    const rows = keys.map((key) => [key, last.get(key)?.id, last.get(key)?.changed_at, titleOf(key)]);
+    draw('chats', [rows, chat, own()], () =>
       keys.length > 0
         ? keys.map((key) => {
             const message = last.get(key);
@@ -93,13 +94,7 @@ export function runSimulator(
               message ? make('span', { className: 'quiet' }, time(message.at)) : null,
             );
           })
-        : [
-            make(
-              'p',
-              { className: 'empty' },
-              current()?.phone ? 'No messages yet.' : 'Link an instance to see its chats.',
-            ),
-          ],
+        : [make('p', { className: 'empty' }, own() ? 'No messages yet.' : 'Link an instance to see its chats.')],
     );
     const shown = mine.filter((message) => keyOf(message) === chat);
     const stream = at('stream');
@@ -108,6 +103,7 @@ export function runSimulator(
       shown.map(bubble),
     );
     if (isNew && wasAtEnd) stream.scrollTop = stream.scrollHeight;
+    const address = chat.includes('@') ? chat : `+${chat}`;
     draw('head', [chat, titleOf(chat), calls.get(chat)], () =>
       chat
         ? [
@@ -116,7 +112,7 @@ export function runSimulator(
               'div',
               {},
               make('b', {}, titleOf(chat)),
-              make('div', { className: 'quiet' }, chat.includes('@') ? chat : `+${chat}`),
+              titleOf(chat) === address ? null : make('div', { className: 'quiet' }, address),
             ),
             chat.includes('@') ? null : liveActions(),
           ]

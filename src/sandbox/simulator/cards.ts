@@ -5,6 +5,7 @@ import type { SeenInstance } from './seen.ts';
 export interface CardPage {
   isChosen(instanceId: string): boolean;
   choose(instanceId: string): void;
+  /** The number with its `+`, when the person has no name. */
   nameOf(phone: string): string;
   /** Runs an action of a button and shows what goes wrong. */
   act(work: () => Promise<unknown>): (event?: Event) => void;
@@ -19,7 +20,7 @@ export function createCard({ make, call }: Kit, { isChosen, choose, nameOf, act 
     const unlink = act(() => call('unlink', { instance_id: id }));
     const drop = act(() => call('drop', { instance_id: id, seconds: 10 }));
     return [
-      make('div', { className: 'quiet' }, `${nameOf(phone)} · +${phone}`),
+      make('div', { className: 'quiet' }, [...new Set([nameOf(phone), `+${phone}`])].join(' · ')),
       make(
         'div',
         { className: 'row' },
