@@ -14,6 +14,8 @@ export interface Context {
   warn(text: string): void;
   /** A person watches: what is on the screen may be drawn over. */
   isTerminal: boolean;
+  /** Characters of a line of their terminal; Infinity where there is none, so that scripts get everything. */
+  lineWidth: number;
   /** Aborted when the person interrupts. */
   signal: AbortSignal;
 }
@@ -88,13 +90,25 @@ export function time(at: number | null): string {
   return at === null ? '-' : new Date(at).toISOString();
 }
 
-/** Returns rows of texts as lines with aligned columns, two spaces apart. */
-export function columns(rows: string[][]): string[] {
+const gap = '  ';
+/** No column gets narrower for want of room: the longest id, state or action is still whole. */
+const leastWidth = 17;
+
+/** Returns rows of texts as lines with aligned columns; the widest ones are cut, with `…`, where a line would be longer than `lineWidth`. */
+export function columns(rows: string[][], lineWidth = Infinity): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const room = lineWidth - gap.length * (widths.length - 1);
+  const widthAt = (cap: number): number => widths.reduce((sum, width) => sum + Math.min(width, cap), 0);
+  let cap = Math.max(leastWidth, ...widths);
+  while (cap > leastWidth && widthAt(cap) > room) cap--;
   return rows.map((row) =>
     row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
+      .map((cell, column) => cut(cell, cap).padEnd(Math.min(widths[column] ?? 0, cap)))
+      .join(gap)
       .trimEnd(),
   );
+}
+
+function cut(text: string, width: number): string {
+  return text.length > width ? `${text.slice(0, width - 1).trimEnd()}…` : text;
 }

@@ -23,13 +23,13 @@ export const instanceCommands: Record<string, Command> = {
   },
 
   list: {
-    summary: 'Lists the instances.',
+    summary: 'Lists the instances; `instance diagnose` tells the rest of one.',
     run: (_, context) =>
       withGateway(context, async (call) => {
         const { instances } = (await call('instances.list_instances')) as { instances: Answer[] };
         if (instances.length === 0)
           context.warn('There is no instance yet: make one with `npm run wapbridge -- instance create`.');
-        else context.print(columns([instanceHeads, ...instances.map(instanceRow)]).join('\n'));
+        else context.print(columns([instanceHeads, ...instances.map(instanceRow)], context.lineWidth).join('\n'));
       }),
   },
 
@@ -113,13 +113,15 @@ function change({ method, done, summary }: { method: string; done: string; summa
   };
 }
 
-const instanceHeads = ['ID', 'STATUS', 'ACTION', 'PHONE', 'TITLE', 'LAST READY', 'REASON', 'LACKS'];
+const instanceHeads = ['ID', 'STATUS', 'ACTION', 'PHONE', 'TITLE', 'LACKS', 'REASON'];
 
 function instanceRow(instance: Answer): string[] {
-  const shown = ['instance_id', 'status', 'action', 'phone_number', 'title', 'last_ready_at', 'reason'].map((key) =>
-    String(instance[key] ?? '-'),
-  );
-  return [...shown, lacks(instance['missing_features'] as string[])];
+  const shown = (key: string): string => String(instance[key] ?? '-');
+  return [
+    ...['instance_id', 'status', 'action', 'phone_number', 'title'].map(shown),
+    lacks(instance['missing_features'] as string[]),
+    shown('reason'),
+  ];
 }
 
 /** A page that lacks much is a matter for `instance diagnose`. */

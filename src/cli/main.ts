@@ -14,5 +14,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   print: (text) => process.stdout.write(`${text}\n`),
   warn: (text) => process.stderr.write(`${text}\n`),
   isTerminal: process.stdout.isTTY,
+  lineWidth: process.stdout.isTTY ? process.stdout.columns : Infinity,
   signal: interrupted.signal,
 });

@@ -101,6 +101,32 @@ describe('instance', () => {
     });
   });
 
+  it('lists instances on lines that fit the terminal, and whole where nobody watches', async () => {
+    const reason = 'WhatsApp Web is open elsewhere with this very login: end that one, then connect the instance';
+    const instance = {
+      instance_id: 'INST-01-0000001',
+      status: 'action_required',
+      action: 'taken_over',
+      phone_number: '255700000000',
+      title: 'Front desk',
+      missing_features: ['stanzas'],
+      reason,
+    };
+    const calm = { ...instance, status: 'ready', action: null, missing_features: [], reason: null };
+    const gateway = await startGatewayStub(() => ({ body: { instances: [instance, calm] } }));
+    const own = { ...env, PORT: String(gateway.port) };
+    const narrow = await cli(['instance', 'list'], own, { isTerminal: true, lineWidth: 110 });
+    const piped = await cli(['instance', 'list'], own);
+    await gateway.close();
+    const lines = narrow.out.split('\n');
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(110);
+    expect(lines[1]).toMatch(
+      /^INST-01-0000001 {2}action_required {2}taken_over {2}255700000000 {2}Front desk {2}stanzas {2}WhatsApp Web is.*…$/,
+    );
+    expect(lines[2]).toMatch(/^INST-01-0000001 {2}ready .* -$/);
+    expect(piped.out).toContain(reason);
+  });
+
   it('changes what is named and nothing else, and says when a restart is needed', async () => {
     const gateway = await startGatewayStub(() => ({ body: { restart_needed: true } }));
     const proxy = 'socks5://me:hush@proxy:1080';

@@ -8,7 +8,7 @@ import type { Config } from '../../src/settings.ts';
 export async function cli(
   words: string[],
   env: Record<string, string>,
-  options: { fetch?: typeof fetch; isTerminal?: boolean } = {},
+  options: { fetch?: typeof fetch; isTerminal?: boolean; lineWidth?: number } = {},
 ) {
   const printed: string[] = [];
   const warned: string[] = [];
@@ -19,6 +19,7 @@ export async function cli(
     print: (text) => printed.push(text),
     warn: (text) => warned.push(text),
     isTerminal: options.isTerminal ?? false,
+    lineWidth: options.lineWidth ?? Infinity,
     signal: new AbortController().signal,
   });
   return { status, out: printed.join('\n'), err: warned.join('\n') };
