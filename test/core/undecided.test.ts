@@ -7,6 +7,7 @@ import { createIdempotency } from '../../src/core/idempotency.ts';
 import { createInbox } from '../../src/core/inbox.ts';
 import { createMessages, type SendInput } from '../../src/core/messages.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
+import type { ContentType } from '../../src/core/outbox/lanes.ts';
 import { openWithdrawalJournal } from '../../src/core/withdrawal-journal.ts';
 import { GatewayError, toGatewayError } from '../../src/model/errors.ts';
 import type { NewEvent } from '../../src/model/events.ts';
@@ -37,6 +38,7 @@ forEachDatabase((open) => {
   let client: ScriptedClient;
   let events: NewEvent[];
   let readBase64: () => Promise<string>;
+  let held: Set<ContentType>;
 
   const log = pino({ level: 'silent' });
 
@@ -48,6 +50,7 @@ forEachDatabase((open) => {
     clock = createTestClock();
     events = [];
     readBase64 = async () => 'QUJD';
+    held = new Set();
     dataDir = await mkdtemp(join(tmpdir(), 'wapbridge-undecided-'));
     await startGateway();
   });
@@ -66,6 +69,7 @@ forEachDatabase((open) => {
       journal: await openWithdrawalJournal({ dataDir, log }),
       announcer: announcerInto(events),
       readBase64: () => readBase64(),
+      held: () => held,
       clock,
     }));
   }
@@ -215,6 +219,38 @@ forEachDatabase((open) => {
       await outbox.tick();
       expect(await send({ idempotency })).toMatchObject({ state: 'accepted' });
       expect(client.sent).toHaveLength(1);
+    });
+
+    it('is not handed over by who read its row before that went', async () => {
+      const send = sender();
+      await idleOnPage();
+      const { withdraw } = store;
+      let isAway = true;
+      store.withdraw = async (...input) => {
+        if (isAway) throw new Error('the database is away');
+        return withdraw(...input);
+      };
+      database.loseNext(1, true);
+      expect(await send().catch(codeOf)).toBe('unavailable');
+      // The page is asked for one that it cannot send while the other is in hand already.
+      held.add('image');
+      const image = { type: 'image', media: { mediaId: newId(), mimeType: 'image/png', sizeBytes: 3 } } as const;
+      await store.insert([buildMessage(instance, { state: 'sending', content: image })]);
+      let answer: () => void = () => undefined;
+      const asked = new Promise<void>((resolve) => {
+        client.find = () => {
+          resolve();
+          return new Promise((give) => (answer = () => give([])));
+        };
+      });
+      const isDone = outbox.tick();
+      await asked;
+      isAway = false;
+      await until('it is taken back', async () => (await rows()).length === 1);
+      answer();
+      await isDone;
+      await outbox.tick();
+      expect(client.sent).toEqual([]);
     });
 
     it('goes out once when it is asked for again with its key', async () => {

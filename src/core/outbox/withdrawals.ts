@@ -16,7 +16,7 @@ interface Withdrawals {
    * gateway would do so too. @throws GatewayError outcome_unknown when only this one knows of it
    */
   add(message: WithdrawnMessage): Promise<void>;
-  /** True until the row is known to be gone. */
+  /** True also when the row is gone: somebody may have read it before. */
   has(messageId: string): boolean;
   /** Leaves what is not gone yet to the next gateway. */
   close(): void;
@@ -39,6 +39,8 @@ const batchRows = 100;
 export function createWithdrawals(deps: WithdrawalDeps): Withdrawals {
   const { database, messages, due, idempotency, journal, clock, log } = deps;
   const waiting = new Map<string, WithdrawnMessage>();
+  /** A few at each outage. */
+  const refused = new Set<string>();
   const life = { running: false, closed: false };
 
   async function takeBack(): Promise<void> {
@@ -76,12 +78,13 @@ export function createWithdrawals(deps: WithdrawalDeps): Withdrawals {
     },
 
     add(message) {
+      refused.add(message.id);
       waiting.set(message.id, message);
       if (!life.running) void run();
       return journal.note(message);
     },
 
-    has: (messageId) => waiting.has(messageId),
+    has: (messageId) => refused.has(messageId),
 
     close() {
       life.closed = true;
