@@ -83,6 +83,7 @@ class Trouble(Client):
 			(refusal(413, "too_large", "The request is too large"), "too_large", False),
 			(refusal(429, "rate_limited", "Too many requests"), "rate_limited", True),
 			(refusal(500, "internal_error", "Internal error"), "internal_error", True),
+			(refusal(500, "outcome_unknown", "It is not known whether it goes out"), "outcome_unknown", True),
 			(refusal(501, "not_supported", "WhatsApp Web does not offer this"), "not_supported", False),
 			(refusal(503, "unavailable", "The gateway is not available"), "unavailable", True),
 			((502, HTML), "server_error", True),

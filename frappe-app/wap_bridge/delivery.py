@@ -25,7 +25,7 @@ LEASE_SECONDS = 900
 KEY_LIFETIME_SECONDS = 23 * 3600
 BACKOFF_SECONDS = (30, 120, 600, 1800, 3600, 7200, 14400)
 # After these the gateway may have the message all the same.
-AMBIGUOUS = {"timeout", "not_json", "server_error", "lost"}
+AMBIGUOUS = {"timeout", "not_json", "server_error", "outcome_unknown", "lost"}
 
 
 def deliver(names: list[str]) -> bool:
