@@ -247,8 +247,10 @@ export interface ProfileKeeper {
   remove(profileDir: string): Promise<void>;
   /** Keeps a copy of what holds the login; the browser is closed. */
   keepCopy(profileDir: string): Promise<void>;
-  /** Puts the last good copy in the profile's place, each copy once; false when there is none. */
+  /** Puts the last good copy in the profile's place, each copy once if it does not help; false when there is none. */
   restore(profileDir: string): Promise<boolean>;
+  /** The instance is ready with the copy that was restored. */
+  restoreHelped(profileDir: string): Promise<void>;
   /** Starts the browser on an empty profile: true when it works, so that the fault lies in the profile. */
   browserWorks(): Promise<boolean>;
 }

@@ -67,6 +67,27 @@ it.each([
   expect((await stat(`${profile(id)}.damaged`)).isDirectory()).toBe(true);
 });
 
+it('restores a login that is damaged again with no good end in between, without a scan', async () => {
+  const [id] = ids as [string];
+  await gateway.app.core.instances.disconnect(caller, id);
+  const newCopies = async () =>
+    (await readdir(join(gateway.dataDir, 'profiles'))).filter((name) => name.startsWith(`${id}.copy.`));
+  const before = await newCopies();
+  for (let time = 0; time < 3; time += 1) {
+    for (const browser of browsersIn(profile(id))) process.kill(browser, 'SIGKILL');
+    await until('no browser is left', () => browsersIn(profile(id)).length === 0);
+    await damageLogin(profile(id), (file) => writeFile(file, ''));
+    if (time === 0) await gateway.app.core.instances.connect(caller, id);
+    const startedAt = Date.now();
+    await until('it is ready again', async () => {
+      const { state, lastReadyAt } = await get(id);
+      expect(state).not.toBe('qr');
+      return state === 'ready' && (lastReadyAt ?? 0) > startedAt;
+    });
+    await until('its copy may be used again', async () => (await newCopies()).join() === before.join());
+  }
+});
+
 it('restores a login whose database cannot even be opened, without a scan', async () => {
   const [id] = ids as [string];
   await gateway.app.core.instances.disconnect(caller, id);

@@ -227,6 +227,7 @@ function depsOf(world: World): Parameters<typeof createSupervisor>[0] {
         world.copies -= 1;
         return world.copies >= 0;
       },
+      restoreHelped: async () => void (world.copies += 1),
       browserWorks: async () => world.works,
     },
     memoryLimitBytes: 1_000,

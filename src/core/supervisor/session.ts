@@ -64,6 +64,7 @@ export function createSession(instance: Instance, deps: SessionDeps): Session {
   let alarm = new AbortController();
   let life: Life | null = null;
   let isRecycling = false;
+  let isRestored = false;
   let isUnlinked = false;
 
   async function run(): Promise<void> {
@@ -150,7 +151,8 @@ export function createSession(instance: Instance, deps: SessionDeps): Session {
     },
     async restore(end) {
       past.failedLaunches = 0;
-      if (await profiles.restore(profileDir)) {
+      isRestored = await profiles.restore(profileDir);
+      if (isRestored) {
         log.warn({ instance: id, end }, 'the browser profile was damaged: its last good copy is used');
         await outbox.doubt(id);
         await standing.happened('ended', { reason: 'The browser profile was damaged: its last good copy is used' });
@@ -203,11 +205,21 @@ export function createSession(instance: Instance, deps: SessionDeps): Session {
     const now = time();
     life?.beat();
     if (!life || life.readyAt === null) return;
+    if (isRestored && standing.state === 'ready') restoreHelped();
     const isSteady = standing.state === 'ready' && now - standing.since >= stableMs;
     if (standing.attempts > 0 && isSteady) void standing.note({ attempts: 0 });
     const { memory } = life;
     const isLarge = memory !== null && deps.memoryLimitBytes !== null && memory.pssBytes > deps.memoryLimitBytes;
     if (isLarge && now - life.readyAt >= limits.recycleAfterMs && !isRecycling) void recycle(life, memory.pssBytes);
+  }
+
+  function restoreHelped(): void {
+    isRestored = false;
+    profiles
+      .restoreHelped(profileDir)
+      .catch((error: unknown) =>
+        log.error({ instance: id, error: reasonOf(error) }, 'the copy of the profile cannot be used again'),
+      );
   }
 
   /** Frees memory: what is on the way goes out first, what comes meanwhile waits, and the page catches up after. */

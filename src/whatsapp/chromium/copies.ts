@@ -22,6 +22,8 @@ const loginFiles = [
 /** As Chromium's own folders have it: who reads a login has the number. */
 const ownerOnly = 0o700;
 const kept = 2;
+/** The end of the name of a copy that was restored. */
+const tried = '.tried';
 /** An older copy knows too little of the talks since: WhatsApp would see a device that fell back in time. */
 const maxAgeMs = 14 * 86_400_000;
 
@@ -42,12 +44,13 @@ export async function keepCopy(profileDir: string, now = Date.now()): Promise<vo
     throw error;
   }
   for (const { path } of (await copiesOf(dir)).slice(kept)) await rm(path, { recursive: true, force: true });
+  for (const { path } of await copiesOf(dir, tried)) await rm(path, { recursive: true, force: true });
   await rm(`${dir}.damaged`, { recursive: true, force: true });
 }
 
 /**
  * Puts the latest copy in the place of the profile; the damaged one stays beside it as `<profileDir>.damaged` until the next good end.
- * A copy is used once: one that does not help must not be tried for ever. False when there is none that is young enough.
+ * A copy is tried once, unless `trustCopy` says that it has helped. False when there is none that is young enough.
  */
 export async function restoreCopy(profileDir: string, now = Date.now()): Promise<boolean> {
   const dir = await realpath(profileDir).catch(() => profileDir);
@@ -57,24 +60,43 @@ export async function restoreCopy(profileDir: string, now = Date.now()): Promise
   await rename(dir, `${dir}.damaged`).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
-  await rename(latest.path, dir);
+  // From now on it is tried, whatever comes of it; without room for another it becomes the profile itself.
+  const source = `${latest.path}${tried}`;
+  await rename(latest.path, source);
+  const draft = `${dir}.copy.draft`;
+  await rm(draft, { recursive: true, force: true });
+  const isCopied = await copyTree(source, draft).then(
+    () => true,
+    () => false,
+  );
+  if (!isCopied) await rm(draft, { recursive: true, force: true });
+  await rename(isCopied ? draft : source, dir);
   return true;
+}
+
+/** The copy that was restored has helped: it may be used again when the profile is damaged before the next good end. */
+export async function trustCopy(profileDir: string): Promise<void> {
+  const dir = await realpath(profileDir);
+  for (const { path } of await copiesOf(dir, tried)) await rename(path, path.slice(0, -tried.length));
 }
 
 /** Removes all copies of a profile. */
 export async function removeCopies(profileDir: string): Promise<void> {
   const dir = await realpath(profileDir).catch(() => profileDir);
-  for (const { path } of await copiesOf(dir)) await rm(path, { recursive: true, force: true });
+  for (const { path } of [...(await copiesOf(dir)), ...(await copiesOf(dir, tried))])
+    await rm(path, { recursive: true, force: true });
   for (const end of ['damaged', 'copy.draft']) await rm(`${dir}.${end}`, { recursive: true, force: true });
 }
 
-/** The copies of a profile, latest first. */
-async function copiesOf(dir: string): Promise<{ path: string; at: number }[]> {
+/** The copies of a profile, latest first: those not tried yet, or those that were. */
+async function copiesOf(dir: string, end: '' | typeof tried = ''): Promise<{ path: string; at: number }[]> {
   const prefix = `${basename(dir)}.copy.`;
   const names = await readdir(dirname(dir)).catch(() => []);
   return names
-    .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
-    .map((name) => ({ path: join(dirname(dir), name), at: Number(name.slice(prefix.length)) }))
+    .filter((name) => name.startsWith(prefix) && name.endsWith(end))
+    .map((name) => ({ path: join(dirname(dir), name), at: name.slice(prefix.length, name.length - end.length) }))
+    .filter(({ at }) => /^\d+$/.test(at))
+    .map(({ path, at }) => ({ path, at: Number(at) }))
     .toSorted((a, b) => b.at - a.at);
 }
 

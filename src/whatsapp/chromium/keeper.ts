@@ -1,5 +1,5 @@
 import type { ProfileKeeper } from '../client.ts';
-import { keepCopy, removeCopies, restoreCopy } from './copies.ts';
+import { keepCopy, removeCopies, restoreCopy, trustCopy } from './copies.ts';
 import { removeProfile } from './profile.ts';
 
 /** Returns the keeper of profiles; `trial` starts the browser on an empty one and throws when it does not work. */
@@ -11,6 +11,7 @@ export function createProfileKeeper({ trial }: { trial(): Promise<unknown> }): P
     },
     keepCopy: (profileDir) => keepCopy(profileDir),
     restore: (profileDir) => restoreCopy(profileDir),
+    restoreHelped: (profileDir) => trustCopy(profileDir),
     browserWorks: () =>
       trial().then(
         () => true,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { cleanCaches } from '../../../src/whatsapp/chromium/caches.ts';
-import { keepCopy, removeCopies, restoreCopy } from '../../../src/whatsapp/chromium/copies.ts';
+import { keepCopy, removeCopies, restoreCopy, trustCopy } from '../../../src/whatsapp/chromium/copies.ts';
 
 const database = 'Default/IndexedDB/https_web.whatsapp.com_0.indexeddb.leveldb';
 const dayMs = 86_400_000;
@@ -56,6 +56,22 @@ it('uses the latest copy first and each once', async () => {
   expect([await restoreCopy(profile, 4), await cookies()]).toEqual([true, 'cookies 2']);
   expect(await restoreCopy(profile, 4)).toBe(false);
   expect(await cookies()).toBe('cookies 2');
+});
+
+it('uses a copy again that has helped, and forgets it at the next good end', async () => {
+  await keepCopy(profile, 1);
+  for (const at of [2, 3]) {
+    await write('Default/Cookies', 'damaged');
+    await write(`${database}/000006.log`, 'damaged');
+    expect(await restoreCopy(profile, at)).toBe(true);
+    expect(await readFile(join(profile, 'Default/Cookies'), 'utf8')).toBe('cookies');
+    expect(await readFile(join(profile, database, '000006.log'), 'utf8')).toBe('log');
+    await trustCopy(profile);
+  }
+  expect(await restoreCopy(profile, 4)).toBe(true);
+  expect(await restoreCopy(profile, 5)).toBe(false);
+  await keepCopy(profile, 6);
+  expect(await readdir(dir)).toEqual(['INST-01-0000001', 'INST-01-0000001.copy.6']);
 });
 
 it('restores a profile that is not there at all', async () => {
