@@ -88,10 +88,7 @@ export function createMessages(deps: MessagesDeps): Messages {
       !input.queueUnlinked &&
       (unlinkedStates.has(instance.state) || instance.desiredState === 'stopped')
     )
-      throw new GatewayError(
-        'instance_not_ready',
-        `Instance ${instance.id} is not linked to WhatsApp (it is ${instance.state})`,
-      );
+      throw notConnected(instance);
     const chat = parseRecipient(input.to, homeCountry(input.country, instance, deps.defaultCountry));
     const content = await prepareContent(caller.accountId, input.content);
     if (sendAt === null && !input.queueUnlinked) await deps.features.require(instance.id, featureOf(content));
@@ -245,3 +242,8 @@ const failures: Record<FailureReason, { code: ErrorCode; sentence: string }> = {
   profile_lost: { code: 'send_failed', sentence: 'The device was unlinked while the message was being sent' },
   no_answer_from_page: { code: 'send_failed', sentence: 'WhatsApp Web did not say what became of the message' },
 };
+
+function notConnected({ id, state }: Instance): GatewayError {
+  const is = unlinkedStates.has(state) ? state : 'being stopped';
+  return new GatewayError('instance_not_ready', `Instance ${id} is not connected to WhatsApp (it is ${is})`);
+}

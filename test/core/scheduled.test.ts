@@ -110,6 +110,14 @@ forEachDatabaseAndRepeated((open) => {
     });
   });
 
+  it('says of an instance that is just being stopped that it is, whatever its state still says', async () => {
+    const stopping = { ...instance, state: 'ready' as const, desiredState: 'stopped' as const };
+    await expect(send('now', { instance: stopping, queueUnlinked: false })).rejects.toMatchObject({
+      code: 'instance_not_ready',
+      message: `Instance ${instance.id} is not connected to WhatsApp (it is being stopped)`,
+    });
+  });
+
   it('may be scheduled on an instance that is not linked yet', async () => {
     const unlinked = { ...instance, state: 'qr' as const };
     await expect(send('now', { instance: unlinked, queueUnlinked: false })).rejects.toMatchObject({
