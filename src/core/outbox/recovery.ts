@@ -16,6 +16,8 @@ export interface Recovery {
    * `suspects` are to be handed over one by one. What is hopeless or too late is only looked up, and then ended.
    */
   interrupted(instanceId: string, client: WhatsAppClient): Promise<{ again: Message[]; suspects: Message[] }>;
+  /** Ends those whose time to live is over, but for those that the page has; returns the others. */
+  inTime(instanceId: string, client: WhatsAppClient, rows: readonly Message[]): Promise<Message[]>;
   /** Counts that a page gets these messages, once for each page; returns those that are still on their way. */
   claim(client: WhatsAppClient, rows: readonly Message[]): Promise<Message[]>;
   /** Returns those that the page can send; the others go back to the queue, unless they went out before. */
@@ -91,6 +93,12 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       const [suspects, others] = parted(open, ({ attempts }) => attempts >= suspectAfter);
       await giveUp(instanceId, client, lost);
       return { again: await claim(client, [...here, ...others]), suspects };
+    },
+
+    async inTime(instanceId, client, rows) {
+      const [late, others] = parted(rows, isLate);
+      await giveUp(instanceId, client, late);
+      return others;
     },
 
     claim,

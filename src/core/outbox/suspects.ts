@@ -17,7 +17,7 @@ interface Suspects {
 
 interface SuspectDeps {
   lanes: Pick<Lanes, 'of'>;
-  recovery: Pick<Recovery, 'claim' | 'sendable'>;
+  recovery: Pick<Recovery, 'inTime' | 'claim' | 'sendable'>;
   dispatch: Sending['dispatch'];
   clock: Pick<Clock, 'sleep'>;
   log: Logger;
@@ -48,7 +48,8 @@ export function createSuspects({ lanes, recovery, dispatch, clock, log, steadyMs
     async function handOver(message: Message): Promise<void> {
       lane.reserved += 1;
       try {
-        const claimed = await recovery.claim(client!, [message]);
+        const timely = await recovery.inTime(instanceId, client!, [message]);
+        const claimed = await recovery.claim(client!, timely);
         const rows = await recovery.sendable(instanceId, client!, claimed);
         if (isGone()) return;
         void dispatch(instanceId, rows);

@@ -4,7 +4,7 @@ import type { Instance } from '../../../src/model/instance.ts';
 import type { Message } from '../../../src/model/message.ts';
 import { createMessageStore, type MessageStore } from '../../../src/store/messages.ts';
 import { accepted, type ScriptedClient } from '../../support/client.ts';
-import { until } from '../../support/clock.ts';
+import { createTestClock, type TestClock, until } from '../../support/clock.ts';
 import { forEachDatabaseAndRepeated, type TestDatabase } from '../../support/database.ts';
 import { buildInstance, buildMessage } from '../../support/factories.ts';
 import { startOutbox } from '../../support/outbox.ts';
@@ -16,8 +16,10 @@ forEachDatabaseAndRepeated((open) => {
   let instance: Instance;
   let outbox: Outbox;
   let client: ScriptedClient;
+  let clock: TestClock;
 
   beforeEach(async () => {
+    clock = createTestClock();
     opened = await open();
     messages = createMessageStore(opened.database);
     instance = await buildInstance(opened.database);
@@ -31,7 +33,7 @@ forEachDatabaseAndRepeated((open) => {
 
   /** Starts a gateway with a page that never answers. */
   function begin({ steadyMs = Infinity }: { steadyMs?: number } = {}): void {
-    ({ outbox, client } = startOutbox(opened.database, instance, { retryDelayMs: 1, steadyMs }));
+    ({ outbox, client } = startOutbox(opened.database, instance, { retryDelayMs: 1, steadyMs, clock }));
     client.answer = () => 'silence';
   }
 
@@ -112,6 +114,20 @@ forEachDatabaseAndRepeated((open) => {
     await until('one is known', async () => (await stateOf(stored)) === 'sent');
     expect(await stateOf(code)).toBe('uncertain: expired');
     expect(client.sent).toEqual([]);
+  });
+
+  it('does not send a suspect late that waited for another', async () => {
+    const first = await onItsWay({ attempts: 4 });
+    const code = await onItsWay({ attempts: 4, expiresAt: clock.now() + 60_000 });
+    await outbox.close();
+    begin({ steadyMs: 0 });
+    await outbox.instanceReady(instance.id, client);
+    await until('the first is handed over', () => client.sent.length === 1);
+    clock.advance(61_000);
+    outbox.onSent(instance.id, [accepted(first)]);
+    await until('the other has ended', async () => (await stateOf(code)) !== 'sending');
+    expect(await stateOf(code)).toBe('uncertain: expired');
+    expect(sentIds()).toEqual([first.waId]);
   });
 
   it('still tries a suspect again when the page says that it went wrong', async () => {
