@@ -38,8 +38,10 @@ function withNoun(noun: string, verbs: Record<string, Command>): Record<string, 
 
 /** Runs what was typed and returns the exit status: 0 done, 1 not done, 2 not understood. */
 export async function runCli(words: string[], context: Context): Promise<number> {
-  const asksHelp = words.some((word) => word === '--help' || word === '-h');
-  const rest = words.filter((word) => word !== '--help' && word !== '-h');
+  const isHelp = (word: string, index: number): boolean =>
+    word === '--help' || word === '-h' || (word === 'help' && index === 0);
+  const asksHelp = words.some(isHelp);
+  const rest = words.filter((word, index) => !isHelp(word, index));
   const name = [rest.slice(0, 2).join(' '), rest[0] ?? ''].find((candidate) => Object.hasOwn(commands, candidate));
   const command = name === undefined ? undefined : commands[name];
   if (name === undefined || command === undefined) return explain(rest, asksHelp, context);

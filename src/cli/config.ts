@@ -14,7 +14,8 @@ export const configCommand: Command = {
 };
 
 function settingRows(config: Config): string[] {
-  const defaults = readConfig({});
+  const { whatsappWebCacheDir } = readConfig({ DATA_DIR: config.dataDir });
+  const defaults = { ...readConfig({}), whatsappWebCacheDir };
   const rows = Object.entries(settings).map(([name, { key, doc }]) => {
     const value = shown(name, config[key]);
     return [name, value, value === shown(name, defaults[key]) ? 'default' : 'set', doc];

@@ -9,6 +9,7 @@ import { findBrowser } from '../whatsapp/chromium/find.ts';
 import { sandboxPossible } from '../whatsapp/chromium/flags.ts';
 import { dataDirHolder, makeDir } from '../whatsapp/chromium/profile.ts';
 import { tryBrowser } from '../whatsapp/chromium/trial.ts';
+import { createWebVersions } from '../whatsapp/web-versions.ts';
 import type { Command, Context } from './command.ts';
 import { withoutPassword } from './config.ts';
 import { gatewayUrl } from './gateway.ts';
@@ -134,7 +135,9 @@ async function checkBrowser({ chromiumPath, chromiumArgs }: Config): Promise<str
 
 const whatsAppUrl = 'https://web.whatsapp.com/';
 
-async function checkWhatsAppWeb({ sandbox, chromiumArgs }: Config, { fetch, signal }: Context): Promise<string> {
+async function checkWhatsAppWeb(config: Config, { fetch, signal }: Context): Promise<string> {
+  await assertPinnedIsThere(config);
+  const { sandbox, chromiumArgs } = config;
   if (sandbox) return 'not needed, the sandbox is on';
   if (chromiumArgs.some((arg) => arg.startsWith('--proxy-'))) return 'not tried: the browser goes through a proxy';
   try {
@@ -151,6 +154,16 @@ async function checkWhatsAppWeb({ sandbox, chromiumArgs }: Config, { fetch, sign
       error,
     );
   }
+}
+
+async function assertPinnedIsThere({ whatsappWebCacheDir, whatsappWebVersion }: Config): Promise<void> {
+  const versions = createWebVersions({ dir: whatsappWebCacheDir!, forced: whatsappWebVersion });
+  const { version: pinned } = await versions.page();
+  if (pinned === null || (await versions.has(pinned))) return;
+  throw problem(
+    `the page ${pinned} is pinned, but not recorded in ${whatsappWebCacheDir}: no instance starts`,
+    `${whatsappWebVersion === null ? '`web-version unpin`' : 'take WHATSAPP_WEB_VERSION away'}, or pin one of \`web-version list\``,
+  );
 }
 
 async function checkGateway(config: Config, { fetch, signal }: Context): Promise<string> {

@@ -42,6 +42,7 @@ describe('the command line', () => {
 
   it('lists the verbs of a noun, and explains a command on --help without running it', async () => {
     expect((await cli(['token'], env)).out).toMatch(/token create.*token list.*token revoke/s);
+    expect(await cli(['help', 'instance', 'delete'], env)).toEqual(await cli(['instance', 'delete', '--help'], env));
     const help = await cli(['instance', 'delete', '--help'], env);
     expect(help).toMatchObject({ status: 0, err: '' });
     expect(help.out).toContain('Usage: npm run wapbridge -- instance delete <id> [options]');
@@ -288,6 +289,7 @@ describe('config', () => {
     expect(out).toMatch(/^LOG_LEVEL +info +default /m);
     expect(out).toContain('mysql://wap:***@db/wap');
     expect(out).toContain('http://wap:***@proxy:3128');
+    expect(out).toMatch(/^WHATSAPP_WEB_CACHE_DIR +\S+ +default /m);
     expect(out).not.toMatch(/kkkk|p@ss|hush/);
   });
 });
@@ -335,6 +337,14 @@ describe('doctor', () => {
     expect(out).toMatch(/WRONG browser: CHROMIUM_PATH names \/nowhere\/chromium/);
     expect(out).toMatch(/WRONG WhatsApp Web: .* cannot be reached \(ENOTFOUND\)\n +→ allow HTTPS/);
     expect(out).toMatch(/4 of 6 checks found a problem\.$/);
+  });
+
+  it('says that the pinned page of WhatsApp Web is not there', async () => {
+    const { status, out } = await cli(['doctor'], { ...env, SANDBOX: 'true', WHATSAPP_WEB_VERSION: '2.3000.777' });
+    expect(status).toBe(1);
+    expect(out).toMatch(
+      /WRONG WhatsApp Web: the page 2\.3000\.777 is pinned, but not .*\n +→ take WHATSAPP_WEB_VERSION/,
+    );
   });
 
   it('stops at a configuration that is not valid', async () => {
