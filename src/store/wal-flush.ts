@@ -10,13 +10,13 @@ const flushFile = promisify(fdatasync);
  * waits, and one flush serves everybody who asked before it began.
  */
 export function createWalFlush(databaseFile: string): () => Promise<void> {
-  let file: Promise<number> | null = null;
+  let file: number | null = null;
   let running: Promise<void> | null = null;
   let next: Promise<void> | null = null;
 
   async function flush(): Promise<void> {
-    file ??= openFile(`${databaseFile}-wal`, 'r+');
-    await flushFile(await file);
+    file ??= await openFile(`${databaseFile}-wal`, 'r+');
+    await flushFile(file);
   }
 
   /** Rows committed while a flush runs may have missed it: they wait for the one after. */
@@ -25,10 +25,12 @@ export function createWalFlush(databaseFile: string): () => Promise<void> {
       running = flush().finally(() => (running = null));
       return running;
     }
-    next ??= running.then(() => {
-      next = null;
-      return flushed();
-    });
+    next ??= running
+      .catch(() => undefined)
+      .then(() => {
+        next = null;
+        return flushed();
+      });
     return next;
   };
 }

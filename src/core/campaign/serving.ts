@@ -48,6 +48,15 @@ const crowdedPollMs = 250;
 export function createServing(deps: ServingDeps & { rate: Pick<SendRate, 'sent'> }): Serving {
   const { database, campaigns, laneStore, claims, transitions, openings, outbox, rate, clock } = deps;
 
+  /** False once a flush has failed: nobody else is taken before one succeeds. */
+  let isFlushed = true;
+
+  async function flush(): Promise<void> {
+    isFlushed = false;
+    await database.flushed();
+    isFlushed = true;
+  }
+
   async function withoutDone(running: Campaign[]): Promise<Campaign[]> {
     const left: Campaign[] = [];
     for (const campaign of running)
@@ -81,16 +90,19 @@ export function createServing(deps: ServingDeps & { rate: Pick<SendRate, 'sent'>
   }
 
   async function serveLane(campaign: Campaign, instance: Instance, lane: number): Promise<Served> {
+    if (!isFlushed) await flush();
     for (;;) {
       // People's messages first: the page takes a bulk message only when nothing else waits for it.
       if (outbox.admit(instance.id) === 'queued') return { result: 'later', until: clock.now() + crowdedPollMs };
-      let claim: Claim | null = null;
+      let claim: Claim;
+      let isBegun = false;
       try {
         claim = await claims.claim({ campaign, instance, lane });
-        // A power cut after the send must not forget that it was begun.
-        if (claim.result === 'claimed') await database.flushed();
+        // A power cut after the send must not forget that it was begun: what is not flushed waits for the next page.
+        if (claim.result === 'claimed') await flush();
+        isBegun = claim.result === 'claimed';
       } finally {
-        if (claim?.result !== 'claimed') outbox.released(instance.id);
+        if (!isBegun) outbox.released(instance.id);
       }
       if (claim.result === 'claimed') {
         rate.sent(campaign.id);

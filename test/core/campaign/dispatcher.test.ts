@@ -48,6 +48,31 @@ forEachDatabaseAndRepeated((open) => {
     await expectExact(id, { accepted: 2 });
   });
 
+  it('leaves the page to others, and loses nobody, when a disk does not keep whom it took', async () => {
+    const { bed, opened, instance } = suite;
+    const { database } = opened;
+    const { flushed } = database;
+    let left = 3;
+    database.flushed = async () => {
+      if (left-- > 0) throw new Error('EIO: i/o error, fdatasync');
+      return flushed();
+    };
+    await bed.connect();
+    const { id } = await bed.campaign(phones(3));
+    await until('it is broken', async () => (await status(id)).hold === 'storage');
+    for (const fails of [1, 0]) {
+      bed.dispatcher.nudge(instance.id);
+      await until('it has tried again', () => left === fails);
+    }
+    await until('it has ended', async () => (await status(id)).hold === 'storage');
+    await expectExact(id, { queued: 2, sending: 1 });
+    expect(bed.client.sent).toEqual([]);
+    await bed.connect();
+    await stateIs(id, 'completed');
+    await expectExact(id, { accepted: 3 });
+    expect(bed.client.sent).toHaveLength(3);
+  });
+
   it('loses and doubles nothing when it ends in the middle of a send', async () => {
     let { bed } = suite;
     bed.client.answer = () => 'silence';
