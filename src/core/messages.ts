@@ -100,7 +100,9 @@ export function createMessages(deps: MessagesDeps): Messages {
     // The page works while the disk does; the caller is told when both are done.
     const [settled] = await Promise.all([
       outbox.settled(message.id, sendAt === null ? (input.waitMs ?? 0) : 0),
-      database.flushed(),
+      database.flushed().catch((error: unknown) => {
+        throw notKept(error);
+      }),
     ]);
     return answerTo(input, settled ?? message);
   }
@@ -209,6 +211,16 @@ const tooLate: Partial<Record<MessageState, string>> = {
   received: 'The message came in: only outgoing messages can be cancelled',
   fetching: 'The message came in: only outgoing messages can be cancelled',
 };
+
+function notKept(error: unknown): GatewayError {
+  const { code = 'error' } = error as NodeJS.ErrnoException;
+  return new GatewayError(
+    'outcome_unknown',
+    `The message is taken and goes out, but the disk did not keep it (${code}): should the power fail now, it is forgotten. ` +
+      'Look for it before you ask again, or ask with the same Idempotency-Key',
+    { cause: error },
+  );
+}
 
 function tooFar(): GatewayError {
   const sentence = 'send_at must lie within the next 366 days';

@@ -221,6 +221,20 @@ forEachDatabase((open) => {
       expect(client.sent).toHaveLength(1);
     });
 
+    it('that a failing disk may forget is not called refused, for it goes out', async () => {
+      const send = sender();
+      await idleOnPage();
+      const { flushed } = database;
+      database.flushed = () => Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
+      const error = toGatewayError(await send({ idempotency }).catch((thrown: unknown) => thrown));
+      expect(error).toMatchObject({ code: 'outcome_unknown', retryAfterSeconds: undefined });
+      expect(error.message).toContain('(ENOSPC)');
+      database.flushed = flushed;
+      await until('it is with the page', () => client.sent.length === 1);
+      expect((await send({ idempotency })).waId).toBe(client.sent[0]!.waId);
+      expect(client.sent).toHaveLength(1);
+    });
+
     it('is not handed over by who read its row before that went', async () => {
       const send = sender();
       await idleOnPage();
