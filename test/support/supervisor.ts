@@ -48,6 +48,8 @@ interface World {
   behind: string[];
   /** How it is told. */
   tellMissed: () => Promise<void>;
+  /** What was logged as an error. */
+  errors: string[];
   /** Whether a browser starts on an empty profile. */
   works: boolean;
   databaseFails: boolean;
@@ -157,6 +159,7 @@ function newWorld(): World {
     drained: [],
     behind: [],
     tellMissed: async () => undefined,
+    errors: [],
     works: true,
     databaseFails: false,
     databaseAnswers: Promise.resolve(),
@@ -235,6 +238,6 @@ function depsOf(world: World): Parameters<typeof createSupervisor>[0] {
     limits: shortLimits,
     clock: world.clock,
     random: () => 0.5,
-    log: pino({ level: 'silent' }),
+    log: pino({ level: 'error' }, { write: (line) => world.errors.push(line) }),
   };
 }

@@ -37,8 +37,6 @@ export function createWork(input: {
   log: Logger;
 }): Work {
   const { instanceId, client, standing, outbox, inbox, amendments, clock, log } = input;
-  const tell = (sentence: string) => (error: unknown) =>
-    log.error({ instance: instanceId, error: reasonOf(error) }, sentence);
   let isDown = true;
   let turn = 0;
 
@@ -60,7 +58,9 @@ export function createWork(input: {
       try {
         return await work();
       } catch (error) {
-        tell(complaint)(error);
+        // A page that is being closed breaks off.
+        if (!isWanted()) return;
+        log.error({ instance: instanceId, error: reasonOf(error) }, complaint);
         pauseMs = Math.min(pauseMs, toGatewayError(error).code === 'unavailable' ? mostRetryMs : mostAskMs);
         await clock.sleep(pauseMs);
       }

@@ -20,6 +20,17 @@ it.each([
   await until('it is known', () => bed.behind.length === 0);
 });
 
+it('does not complain of a page that is closed while it tells what was missed', async () => {
+  let closed = (): void => undefined;
+  bed.tellMissed = () =>
+    new Promise((_, reject) => (closed = () => reject(new Error('Protocol error: Target closed'))));
+  await bringUp('A');
+  await bed.supervisor.stop('A');
+  closed();
+  await pause(10);
+  expect(bed.errors).toEqual([]);
+});
+
 it('sends while it is not known yet what was missed', async () => {
   bed.tellMissed = () => new Promise(() => undefined);
   await bringUp('A');
