@@ -29,7 +29,7 @@ interface Progress {
 
 const maxIdempotencyKeyLength = 180;
 /** What the operator must hear of, when it was not said on purpose. */
-const outages: ReadonlySet<ErrorCode> = new Set(['storage_full', 'unavailable']);
+const outages: ReadonlySet<ErrorCode> = new Set(['storage_full', 'unavailable', 'outcome_unknown']);
 
 /**
  * Turns a dialect into something that answers requests, always in one order: limit by IP → authenticate → limit by key → body →

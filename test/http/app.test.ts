@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { contentDisposition } from '../../src/http/media.ts';
+import { GatewayError } from '../../src/model/errors.ts';
 import { until } from '../support/clock.ts';
 import { type TestGateway, type TestGatewayOptions, request, startGateway, tokenOf } from '../dialects/gateway.ts';
 import { rawRequest } from './raw.ts';
@@ -58,6 +59,27 @@ describe('the access log', () => {
     });
     expect(JSON.stringify(logLines())).not.toMatch(/255757123456|full-secret/);
   });
+});
+
+describe('the log of failures', () => {
+  it.each(['storage_full', 'unavailable', 'outcome_unknown'] as const)(
+    'says what is behind %s, and nothing where it was said on purpose',
+    async (code) => {
+      const { core, url, logLines } = await start();
+      const send = () =>
+        request(`${url}/api/method/wap_bridge.api.whatsapp.send_api_message`, {
+          method: 'POST',
+          headers: { Authorization: tokenOf('full'), 'Content-Type': 'application/json' },
+          body: JSON.stringify({ instance_id: 'INST-01-0000142', to_number: '255757123456', message: 'Hi' }),
+        });
+      core.failWith = new GatewayError(code, undefined, { cause: new Error('EIO: i/o error, fdatasync') });
+      await send();
+      core.failWith = new GatewayError(code);
+      await send();
+      const told = logLines().filter(({ msg }) => msg === 'request failed');
+      expect(told).toMatchObject([{ level: 50, err: { message: 'EIO: i/o error, fdatasync' } }]);
+    },
+  );
 });
 
 describe('CORS', () => {
