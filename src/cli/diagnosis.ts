@@ -19,7 +19,7 @@ export const diagnosisCommands: Record<string, Command> = {
           instance_id: typed.arg('id'),
           screenshot: file !== undefined,
         });
-        const picture = file === undefined ? null : await savePicture(answer, file);
+        const picture = await savePicture(answer, file);
         if (typed.flag('json')) context.print(JSON.stringify(answer, null, 2));
         else context.print(report(answer));
         if (picture !== null) context.warn(picture);
@@ -41,11 +41,12 @@ export const diagnosisCommands: Record<string, Command> = {
   },
 };
 
-/** Takes the picture out of the answer and returns what is said of it. */
-async function savePicture(answer: Answer, file: string): Promise<string> {
+/** Takes the picture out of the answer and returns what is said of it; null when nobody asked for it. */
+async function savePicture(answer: Answer, file: string | undefined): Promise<string | null> {
   const browser = answer.browser as { screenshot?: string | null } | null;
   const picture = browser?.screenshot;
   if (browser) delete browser.screenshot;
+  if (file === undefined) return null;
   if (!picture) return browser ? 'The page could not be pictured.' : 'There is no page to picture: no browser runs.';
   await writeFile(file, Buffer.from(picture, 'base64'), { mode: 0o600 });
   return `The page is pictured in ${file}.`;

@@ -64,7 +64,7 @@ it('shows everything in sections', async () => {
   expect(out).toMatch(/Instance\n {2}instance id +INST-01-0000142\n {2}status +ready\n {2}profile bytes +3 MiB\n/);
   expect(out).toMatch(/What the page lacks\n {2}block: WAWebBlockContactAction\n\n/);
   expect(out).toMatch(/What is mended in the page\n {2}ids: applied\n {2}media: gone\n\n/);
-  for (const fine of ['send text', 'labels', 'chats']) expect(out).not.toContain(fine);
+  for (const fine of ['send text', 'labels', 'chats', 'screenshot']) expect(out).not.toContain(fine);
   expect(out).toMatch(/Queue\n {2}waiting +4\n/);
   expect(out).toMatch(/page connection +CONNECTED/);
   expect(out).toMatch(/2026-11-21T10:00:00.000Z +failed +browser_failed +The browser has ended/);
