@@ -43,7 +43,7 @@ export interface MessageStore {
   interrupted(instanceId: string): Promise<Message[]>;
   /** Counts another attempt of those that are in `sending`, but for those in `counted`, and returns them all, oldest first. */
   claimAgain(ids: string[], counted?: ReadonlySet<string>): Promise<Message[]>;
-  /** Returns outgoing messages whose last known ack may be out of date. */
+  /** Returns outgoing messages whose last known ack may be out of date, and those of which nobody knew what became of them. */
   unsettled(input: { instanceId: string; sinceAt: number; limit: number }): Promise<Message[]>;
   /** Moves messages on when the ack is news; returns the rows that changed and have been announced. */
   applyAcks(trx: Knex.Transaction, input: { instanceId: string; acks: AckUpdate[]; now: number }): Promise<Message[]>;
@@ -163,7 +163,7 @@ export function createMessageStore(database: Database): MessageStore {
       read(
         table()
           .where({ instance_id: instanceId })
-          .whereIn('state', ['accepted', 'sent'])
+          .whereIn('state', ['accepted', 'sent', 'uncertain'])
           .where('id', '>=', idFloor(sinceAt))
           .orderBy('id', 'desc')
           .limit(limit),

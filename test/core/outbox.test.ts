@@ -213,6 +213,13 @@ forEachDatabaseAndRepeated((open) => {
     await until('the ack is known', async () => (await stateOf(message)) === 'read');
   });
 
+  it('settles what was uncertain when the page knows it after all', async () => {
+    const message = await add({ state: 'uncertain', reason: 'no_answer_from_page' });
+    client.stored.set(message.waId, { waId: message.waId, waKey: message.waKey, ack: 2 });
+    await outbox.instanceReady(instance.id, client);
+    await until('it is known', async () => (await stateOf(message)) === 'delivered');
+  });
+
   it('drops what has expired instead of sending it late', async () => {
     const message = await add({ expiresAt: clock.now() + 60_000 });
     clock.advance(61_000);
