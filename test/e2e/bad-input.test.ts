@@ -211,7 +211,7 @@ forEachDatabase((open) => {
     expect(queued.json).toMatchObject({ ok: true, status: 'queued' });
     const refused = await gateway.call(send, text);
     expect(refused.status).toBe(417);
-    expect(refused.json.message).toContain('not linked');
+    expect(refused.json.message).toContain('is not connected to WhatsApp (it is stopped)');
     const { json } = await gateway.call('wap_bridge.api.whatsapp.message_status', { id: queued.json.service.id });
     expect(json.status).toBe('queued');
   });
