@@ -44,6 +44,7 @@ forEachDatabase((open) => {
       outbox: {
         admit: () => 'queued',
         added: () => undefined,
+        writing: () => ({ isTaken: () => false, end: () => undefined }),
         flush: async () => undefined,
         isWithdrawn: () => false,
         async settled(id) {

@@ -53,8 +53,11 @@ const heads = 'fault,times,found after s,ready after s,out,lost,doubled,uncertai
   ',',
 );
 
-/** What was on its way when a profile was lost with its browser, nobody can tell: the gateway says so, and never sends it again. */
-const canBeUncertain = new Set<string>(['browser killed, profile damaged']);
+/**
+ * What was on its way when a profile was lost with its browser, nobody can tell: the gateway says so, and never sends it again. A disk
+ * that was full may have damaged the profile, too, and that shows at a later start.
+ */
+const canBeUncertain = new Set<string>(['browser killed, profile damaged', 'disk full, browser killed']);
 
 /** The middle one, and the most. */
 function seconds(allMs: number[]): string {

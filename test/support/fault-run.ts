@@ -79,6 +79,8 @@ export async function runFaults(input: {
       };
       const { isFound = ({ state }) => state !== 'ready' } = fault;
       for (let time = 0; time < times; time += 1) {
+        // A disk that was full can have damaged the profile: what only that knows is lost with it.
+        if (time > 0) await traffic.caughtUp();
         await fault.before?.(target);
         // As if it had been steady for long: pauses would grow from fault to fault, and what no page sends is given up at last.
         await gateway.app.core.instances.connect(target.caller, id);
