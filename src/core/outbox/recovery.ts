@@ -64,18 +64,24 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     return claimed;
   }
 
+  /** Takes over what the page knows of these messages; returns those that it does not have. */
+  async function lookUp(instanceId: string, client: WhatsAppClient, rows: readonly Message[]): Promise<Message[]> {
+    const found = await client.find(rows.map(({ waId, chat }) => ({ waId, chat })));
+    changes.acked(instanceId, found);
+    const known = new Set(found.map(({ waId }) => waId));
+    return rows.filter(({ waId }) => !known.has(waId));
+  }
+
   /** Ends messages that are not sent again, but for those that the page has. */
   async function giveUp(instanceId: string, client: WhatsAppClient, rows: Message[]): Promise<void> {
     if (rows.length === 0) return;
-    const found = await client.find(rows.map(({ waId, chat }) => ({ waId, chat }))).catch((error: unknown) => {
+    const unknown = await lookUp(instanceId, client, rows).catch((error: unknown) => {
       log.warn({ instance: instanceId, error: reasonOf(error) }, 'the page could not be asked for lost messages');
-      return [];
+      return rows;
     });
-    changes.acked(instanceId, found);
-    const known = new Set(found.map(({ waId }) => waId));
-    const [late, hopeless] = parted(rows, isLate).map((some) => some.filter(({ waId }) => !known.has(waId)));
-    if (late!.length > 0) await endings.end(late!, 'uncertain', 'expired');
-    if (hopeless!.length > 0) await endings.end(hopeless!, 'uncertain', 'no_answer_from_page');
+    const [late, hopeless] = parted(unknown, isLate);
+    if (late.length > 0) await endings.end(late, 'uncertain', 'expired');
+    if (hopeless.length > 0) await endings.end(hopeless, 'uncertain', 'no_answer_from_page');
   }
 
   const isLate = ({ expiresAt }: Message) => expiresAt !== null && expiresAt <= clock.now();
@@ -105,20 +111,16 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
 
     async sendable(instanceId, client, rows) {
       const types: ReadonlySet<string> = lanes.held(instanceId);
-      const waiting = rows.filter((message) => types.has(message.content.type));
+      const [waiting, others] = parted(rows, (message) => types.has(message.content.type));
       if (waiting.length === 0) return rows;
-      const found = await client.find(waiting.map(({ waId, chat }) => ({ waId, chat })));
-      changes.acked(instanceId, found);
-      const known = new Set(found.map(({ waId }) => waId));
-      const requeued = await messages.requeue(waiting.filter(({ waId }) => !known.has(waId)));
+      const requeued = await messages.requeue(await lookUp(instanceId, client, waiting));
       note(requeued.flatMap(dueOf));
-      return rows.filter((message) => !types.has(message.content.type));
+      return others;
     },
 
     async reconcile(instanceId, client) {
       const sinceAt = clock.now() - reconcileMs;
-      const open = await messages.unsettled({ instanceId, sinceAt, limit: reconciledAtOnce });
-      changes.acked(instanceId, await client.find(open.map(({ waId, chat }) => ({ waId, chat }))));
+      await lookUp(instanceId, client, await messages.unsettled({ instanceId, sinceAt, limit: reconciledAtOnce }));
     },
   };
 }
