@@ -15,21 +15,13 @@ const extended = Joi.extend(
     type: 'list',
     base: joi.array(),
     coerce: { from: 'string', method: (value: string) => ({ value: listOf(value) }) },
-    jsonSchema: (schema: Joi.Schema, result: Record<string, unknown>) => ({
-      ...result,
-      type: 'array',
-      ...items(schema),
-    }),
+    jsonSchema: listSchema,
   }),
   (joi) => ({
     type: 'words',
     base: joi.array(),
     coerce: { from: 'string', method: (value: string) => ({ value: wordsOf(value) }) },
-    jsonSchema: (schema: Joi.Schema, result: Record<string, unknown>) => ({
-      ...result,
-      type: 'array',
-      ...items(schema),
-    }),
+    jsonSchema: listSchema,
   }),
   (joi) => ({
     type: 'rows',
@@ -85,10 +77,10 @@ export function choices(noun: string, words: readonly string[]): Joi.ArraySchema
     .meta({ items: { type: 'string', enum: words } });
 }
 
-/** What a list holds, in the API document, where joi itself cannot tell. */
-function items(schema: Joi.Schema): object {
+/** How the API document shows a list, with what it holds, which joi itself cannot tell. */
+function listSchema(schema: Joi.Schema, result: Record<string, unknown>): Record<string, unknown> {
   const metas = (schema.describe() as { metas?: object[] }).metas ?? [];
-  return Object.assign({}, ...metas) as object;
+  return Object.assign({ ...result, type: 'array' }, ...metas) as Record<string, unknown>;
 }
 
 /** Returns a schema of a list that may be too long for memory: a JSON array, numbers in a text, CSV; the handler gets `Rows`. */
